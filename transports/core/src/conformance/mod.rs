@@ -1,0 +1,135 @@
+//! The claims that every adapter has to keep, checked over a pair of its transports.
+//! Not a benchmark, and nothing of what an adapter promises beyond the trait.
+//!
+//! A fixture makes pairs; the suite does the rest, and no check hangs: each fails after
+//! [`LIMIT`]. In real time the suite takes a few seconds.
+//!
+//! ```
+//! use async_trait::async_trait;
+//! use stringphone_transport::{Transport, conformance::{self, Fixture, Pair}};
+//!
+//! # struct MyAdapter;
+//! # #[async_trait]
+//! # impl Transport for MyAdapter {
+//! #     fn facts(&self) -> stringphone_transport::Facts { unimplemented!() }
+//! #     async fn connect(&mut self, _: stringphone_transport::Channels)
+//! #         -> Result<stringphone_transport::Link, stringphone_transport::TransportError>
+//! #     { unimplemented!() }
+//! # }
+//! # impl MyAdapter { fn on(_: &str) -> Self { Self } }
+//! struct MyFixture;
+//!
+//! #[async_trait]
+//! impl Fixture for MyFixture {
+//!     async fn pair(&mut self) -> Pair {
+//!         Pair::new(MyAdapter::on("left"), MyAdapter::on("right"))
+//!     }
+//! }
+//!
+//! # async fn test() {
+//! conformance::run(MyFixture).await.assert();
+//! # }
+//! ```
+
+pub mod claims;
+mod delivery;
+mod judge;
+mod life;
+mod report;
+mod session;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::LocalBoxFuture;
+use tokio::time::timeout;
+
+pub use self::report::{Outcome, Report};
+
+use self::report::Failure;
+use crate::Transport;
+
+/// How long one check may take.
+pub const LIMIT: Duration = Duration::from_secs(20);
+
+/// What the suite needs of an adapter.
+#[async_trait]
+pub trait Fixture: Send {
+    /// Two transports that hear each other once both are connected, and nobody else. Called for
+    /// every check; the pair before is dropped by then.
+    async fn pair(&mut self) -> Pair;
+
+    /// Takes down the links between the transports of the last pair, as a failing network would,
+    /// such that they can be connected again; tells which ends have to notice.
+    ///
+    /// By default a fixture cannot, and what depends on it is skipped.
+    async fn cut(&mut self) -> Ends {
+        Ends::Neither
+    }
+}
+
+/// Two transports that hear each other. They are connected at the same time, in no order.
+pub struct Pair {
+    first: Box<dyn Transport>,
+    second: Box<dyn Transport>,
+}
+
+impl Pair {
+    /// Boxes the two.
+    pub fn new(first: impl Transport, second: impl Transport) -> Self {
+        Self { first: Box::new(first), second: Box::new(second) }
+    }
+}
+
+/// Some of the two ends of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// None of them.
+    Neither,
+    /// The first of the pair.
+    First,
+    /// The second of the pair.
+    Second,
+    /// Both of them.
+    Both,
+}
+
+/// Checks every claim.
+pub async fn run(mut fixture: impl Fixture) -> Report {
+    let mut report = Report::default();
+    for check in CHECKS {
+        // Boxed, since a check's future holds two links and all their frames.
+        let result = timeout(LIMIT, (check.run)(&mut fixture)).await;
+        let result = result.unwrap_or_else(|_| Err(vec![Failure::general("it took too long")]));
+        report.add(check.claims, result);
+    }
+    report
+}
+
+/// What a check finds: all its claims hold, they do not apply, or these fail.
+type Checked = Result<Verdict, Vec<Failure>>;
+
+enum Verdict {
+    Holds,
+    DoesNotApply,
+}
+
+struct Check {
+    /// The first one stands for failures that name no claim of their own.
+    claims: &'static [&'static str],
+    run: for<'a> fn(&'a mut dyn Fixture) -> LocalBoxFuture<'a, Checked>,
+}
+
+const CHECKS: &[Check] = &[
+    Check { claims: &[claims::FACTS], run: |f| Box::pin(life::facts(f)) },
+    Check { claims: claims::DELIVERY, run: |f| Box::pin(delivery::frames_arrive(f)) },
+    Check { claims: &[claims::BURST], run: |f| Box::pin(delivery::burst(f)) },
+    Check { claims: &[claims::TOO_LARGE], run: |f| Box::pin(delivery::too_large(f)) },
+    Check { claims: &[claims::CHANNELS], run: |f| Box::pin(delivery::channels(f)) },
+    Check { claims: &[claims::LATE_CHANNEL], run: |f| Box::pin(delivery::late_channel(f)) },
+    Check { claims: &[claims::CLOSING_ARRIVES], run: |f| Box::pin(life::closing_arrives(f)) },
+    Check { claims: &[claims::CLOSING], run: |f| Box::pin(life::closing(f)) },
+    Check { claims: &[claims::DROPPED], run: |f| Box::pin(life::dropped(f)) },
+    Check { claims: &[claims::CUT], run: |f| Box::pin(life::cut(f)) },
+    Check { claims: &[claims::AGAIN], run: |f| Box::pin(life::again(f)) },
+];

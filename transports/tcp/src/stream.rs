@@ -1,0 +1,127 @@
+//! Frames on one TCP stream, with a watch over stalls in both directions.
+//! Not what the frames mean to a room or a client.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures::{Stream, StreamExt};
+use socket2::{SockRef, TcpKeepalive};
+use stringphone_transport::{Frame, TransportError, framing::LengthPrefixed};
+use tokio::{
+    io::AsyncWrite,
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    time::{Sleep, sleep},
+};
+use tokio_util::codec::{FramedRead, FramedWrite};
+
+use crate::Limits;
+
+/// A peer that vanished without a word is noticed after some four of these.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Frames are gathered up to this many bytes for one write.
+const BATCH: usize = 64 * 1024;
+
+pub(crate) type Writer = FramedWrite<Stalling<OwnedWriteHalf>, LengthPrefixed>;
+
+/// Sets the socket's options and splits it into frames that come and frames that go.
+pub(crate) fn split(stream: TcpStream, limits: &Limits) -> io::Result<(Reader, Writer)> {
+    stream.set_nodelay(true)?;
+    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE);
+    SockRef::from(&stream).set_tcp_keepalive(&keep_alive)?;
+
+    let codec = LengthPrefixed::new(limits.max_frame);
+    let (read, write) = stream.into_split();
+    let reader = Reader {
+        frames: FramedRead::new(read, codec.clone()),
+        limit: limits.partial_frame,
+        deadline: None,
+    };
+    let mut writer = FramedWrite::new(Stalling::new(write, limits.write_stall), codec);
+    writer.set_backpressure_boundary(BATCH);
+    Ok((reader, writer))
+}
+
+/// The frames that arrive. A frame that takes too long is a [`TransportError::Timeout`].
+pub(crate) struct Reader {
+    frames: FramedRead<OwnedReadHalf, LengthPrefixed>,
+    limit: Duration,
+    /// Runs while part of a frame is there.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stream for Reader {
+    type Item = Result<Frame, TransportError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if let Poll::Ready(item) = this.frames.poll_next_unpin(cx) {
+            this.deadline = None;
+            return Poll::Ready(item);
+        }
+        if this.frames.read_buffer().is_empty() {
+            return Poll::Pending;
+        }
+        let after = this.limit;
+        let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(after)));
+        ready!(deadline.as_mut().poll(cx));
+        Poll::Ready(Some(Err(TransportError::Timeout { what: "the rest of a frame", after })))
+    }
+}
+
+/// A writer that fails with [`io::ErrorKind::TimedOut`] when no byte goes out for too long.
+pub(crate) struct Stalling<W> {
+    inner: W,
+    limit: Duration,
+    /// Runs while bytes wait.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl<W> Stalling<W> {
+    fn new(inner: W, limit: Duration) -> Self {
+        Self { inner, limit, deadline: None }
+    }
+
+    fn watch<T>(
+        &mut self,
+        progress: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if progress.is_ready() {
+            self.deadline = None;
+            return progress;
+        }
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(self.limit)));
+        ready!(deadline.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<W: AsyncWrite + Unpin> AsyncWrite for Stalling<W> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let progress = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.watch(progress, cx)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let progress = Pin::new(&mut self.inner).poll_flush(cx);
+        self.watch(progress, cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let progress = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.watch(progress, cx)
+    }
+}
