@@ -1,0 +1,112 @@
+//! What a topic tells of itself. Not here: messages.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use stringphone_protocol::{Fingerprint, ParticipantId, PublicKey, Refusal};
+
+/// A participant of a topic, as others know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Participant {
+    key: PublicKey,
+}
+
+impl Participant {
+    /// The participant who holds the private half of this key.
+    #[must_use]
+    pub const fn new(key: PublicKey) -> Self {
+        Self { key }
+    }
+
+    /// Its id, 16 bytes of a hash of its key.
+    #[must_use]
+    pub fn id(&self) -> ParticipantId {
+        self.key.id()
+    }
+
+    /// What people compare to know that they see the same participant.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.key.fingerprint()
+    }
+
+    /// Its public key.
+    #[must_use]
+    pub const fn public_key(&self) -> PublicKey {
+        self.key
+    }
+}
+
+/// One attachment of a topic to a link; unique in the process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub(crate) u64);
+
+impl fmt::Debug for LinkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LinkId({})", self.0)
+    }
+}
+
+/// What happens around a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The topic key is held: messages can be published and read.
+    Ready,
+    /// A newcomer introduced itself. What becomes of it, the admission policy says.
+    Introduced(Participant),
+    /// Nobody decided about a newcomer in time: it is denied.
+    Lapsed(ParticipantId),
+    /// Somebody answered our introduction and waits to be confirmed.
+    Answered(Participant),
+    /// A participant is trusted from now on.
+    Joined(Participant),
+    /// A participant is trusted no longer.
+    Removed(ParticipantId),
+    /// A link is up.
+    LinkUp {
+        /// Which.
+        link: LinkId,
+        /// Its name, such as `tcp hub:7000`.
+        name: String,
+    },
+    /// A link is down, or did not come up.
+    LinkDown {
+        /// Which.
+        link: LinkId,
+        /// Its name, such as `tcp hub:7000`.
+        name: String,
+        /// Why, in words.
+        reason: String,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// A frame was refused. Ordinary ones (our own, duplicates, replies to others) are only
+    /// counted, in [`Stats::refused`].
+    Refused(Refusal),
+    /// Frames were lost on a link: garbage on the way in, or no room on the way out.
+    Lost {
+        /// Which.
+        link: LinkId,
+        /// How many.
+        frames: u64,
+    },
+}
+
+/// Counters of a topic since it started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Messages published.
+    pub published: u64,
+    /// Messages received from trusted participants.
+    pub received: u64,
+    /// Messages that were taken by [`publish`](crate::TopicHandle::publish) and could not be sent
+    /// because no link was attached.
+    pub unsent: u64,
+    /// Frames lost on links, as in [`Event::Lost`].
+    pub lost: u64,
+    /// Frames refused, by reason.
+    pub refused: BTreeMap<Refusal, u64>,
+}

@@ -1,0 +1,108 @@
+//! String phone: a secure message bus for devices, made of actors.
+//!
+//! Many devices share a room, a *topic*, over whatever carries bytes. Each participant has an
+//! identity of its own, and every message is encrypted and signed, so that a lamp obeys the phone
+//! and nobody else, over a channel that anybody may read and write.
+//!
+//! Data flows one way: a [`Transport`] hands raw frames to its [`Carrier`] actor, the carrier to
+//! the actor of the topic, the topic to its protocol session, and the session's messages and
+//! events to whoever subscribed. Users hold a [`TopicHandle`], which works alike under
+//! `#[tokio::main]`, `#[actix::main]` and any other runtime.
+//!
+//! # Quick start
+//!
+//! ```
+//! use futures::StreamExt;
+//! use serde::{Deserialize, Serialize};
+//! use stringphone::memory::Hub;
+//! use stringphone::{Payload, Topic, keyfile};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Reading {
+//!     celsius: f32,
+//! }
+//!
+//! impl Payload for Reading {
+//!     const KIND: &'static str = "reading/1";
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let hub = Hub::new();
+//!
+//! // One side holds the key of the topic …
+//! let gateway = Topic::found("greenhouse", keyfile::ephemeral()?).classic().start()?;
+//! let mut introductions = gateway.introductions().await?;
+//! let mut readings = gateway.subscribe::<Reading>().await?;
+//! gateway.attach(hub.port("gateway")).await?;
+//!
+//! // … the other asks for it.
+//! let sensor = Topic::join("greenhouse", keyfile::ephemeral()?).classic().start()?;
+//! sensor.attach(hub.port("sensor")).await?;
+//!
+//! let who = introductions.next().await.ok_or("stopped")?;
+//! assert_eq!(who.fingerprint(), sensor.participant().fingerprint()); // people compare these
+//! who.approve().await?;
+//!
+//! // The sensor, too, wants to know whom it talks to.
+//! let answer = sensor.answer().await?;
+//! assert_eq!(answer.fingerprint(), gateway.participant().fingerprint());
+//! sensor.confirm(answer.id()).await?;
+//!
+//! sensor.publish(&Reading { celsius: 21.5 }).await?;
+//! let reading = readings.next().await.ok_or("stopped")??;
+//! assert_eq!(reading.from, sensor.participant().id()); // authenticated, or there is no message
+//! assert_eq!(reading.body.celsius, 21.5);
+//! # Ok(())
+//! # }
+//! ```
+#![warn(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+mod carrier;
+mod codec;
+mod entropy;
+mod error;
+mod event;
+mod feed;
+pub mod keyfile;
+mod payload;
+mod runtime;
+pub mod store;
+mod subscription;
+mod topic;
+
+pub use carrier::{Carrier, CarrierSettings, Channel};
+pub use error::TopicError;
+pub use event::{Event, LinkId, Participant, Stats};
+pub use feed::Lagged;
+pub use payload::{Payload, PayloadError};
+pub use subscription::{
+    Delivery, Events, ReceiveError, Received, Subscription, Unverified, UnverifiedMessages,
+};
+pub use topic::{
+    Admission, Attach, Introduction, Introductions, Publish, PublishMessage, Topic, TopicActor,
+    TopicBuilder, TopicHandle,
+};
+
+pub use stringphone_protocol::{
+    CommandError, Fingerprint, Identity, Limits, ParticipantId, PublicKey, Refusal, TopicKey,
+    classic::{Admitter, ClassicState, ExchangeKey, Reading},
+};
+pub use stringphone_transport::{self as transport, Transport, TransportError};
+
+#[cfg(feature = "memory")]
+pub use stringphone_memory as memory;
+#[cfg(feature = "tcp")]
+pub use stringphone_tcp as tcp;
+
+/// The README's code, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

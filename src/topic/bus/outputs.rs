@@ -1,0 +1,94 @@
+//! What comes out of the session goes where it belongs. Not here: what goes in.
+
+use bytes::Bytes;
+use futures::FutureExt;
+use stringphone_protocol as protocol;
+use stringphone_protocol::{Output, Record};
+
+use super::Bus;
+use crate::event::{Event, LinkId, Participant};
+use crate::store::{COMMIT, within};
+use crate::subscription::{Received, Unverified};
+use crate::topic::shared::Status;
+
+impl Bus {
+    pub(super) fn drain(&mut self) {
+        while let Some(output) = self.session.poll() {
+            match output {
+                Output::Store(records) => self.commit(records),
+                Output::Send(frame) => self.send(&Bytes::from(frame)),
+                Output::Event(event) => self.happened(event),
+                _ => {}
+            }
+        }
+    }
+
+    /// Nothing more comes out of the session until this is done.
+    fn commit(&mut self, records: Vec<Record>) {
+        if let Some(mut store) = self.store.take() {
+            let commit = async move {
+                within(COMMIT, store.commit(records)).await?;
+                Ok(store)
+            };
+            self.commit = Some(commit.boxed());
+        }
+    }
+
+    fn send(&mut self, frame: &Bytes) {
+        let ready = self.session.is_ready();
+        if ready && self.links.is_empty() {
+            self.stats.unsent += 1;
+        }
+        let mut lost: Vec<LinkId> = Vec::new();
+        for link in &mut self.links {
+            // Messages wait for a link that is down; introductions would only grow stale there.
+            if (link.up || ready) && !link.send(frame.clone()) {
+                lost.push(link.id);
+            }
+        }
+        for link in lost {
+            self.lost(link, 1);
+        }
+    }
+
+    fn happened(&mut self, event: protocol::Event) {
+        match event {
+            protocol::Event::Message { from, body, .. } => {
+                self.stats.received += 1;
+                self.deliver(&Received { from, body: body.into() });
+            }
+            protocol::Event::Unverified { claimed, body, .. } => {
+                let message = Unverified { claimed, body: body.into() };
+                self.unverified.retain(|reader| reader.push(message.clone()));
+            }
+            protocol::Event::Introduced(key) => self.introduced(Participant::new(key)),
+            protocol::Event::Answered(key) => {
+                let who = Participant::new(key);
+                self.shared.answered(who);
+                self.tell(Event::Answered(who));
+            }
+            protocol::Event::Ready => {
+                self.shared.set(Status::Ready);
+                self.tell(Event::Ready);
+            }
+            protocol::Event::Lapsed(id) => self.lapsed(id),
+            protocol::Event::Joined(key) => self.tell(Event::Joined(Participant::new(key))),
+            protocol::Event::Removed(id) => self.tell(Event::Removed(id)),
+            protocol::Event::Refused(refusal) => {
+                *self.stats.refused.entry(refusal).or_default() += 1;
+                if !refusal.is_ordinary() {
+                    self.tell(Event::Refused(refusal));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn deliver(&mut self, message: &Received) {
+        self.subscribers.retain(|subscriber| subscriber.push(message.clone()));
+    }
+
+    pub(super) fn tell(&mut self, event: Event) {
+        self.events.retain(|reader| reader.push(event.clone()));
+    }
+}

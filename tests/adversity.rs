@@ -1,0 +1,446 @@
+//! Links that lie, block and flood, and stores that hang: one bad thing is one thing, no more.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{FutureExt, SinkExt, StreamExt, stream};
+use stringphone::memory::Hub;
+use stringphone::store::{MemoryStore, Record, Store, StoreError};
+use stringphone::transport::{
+    ChannelName, Channels, Facts, Frame, Incoming, Link, Outgoing, Transport, TransportError,
+};
+use stringphone::{Carrier, CarrierSettings, Event, Topic, TopicError, TopicHandle};
+use support::*;
+use tokio::time::timeout;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A link made of these two halves, each time.
+struct Made<F>(F);
+
+#[async_trait]
+impl<F: FnMut() -> (Incoming, Outgoing) + Send + 'static> Transport for Made<F> {
+    fn facts(&self) -> Facts {
+        Facts::new("made", 1024).reliable().many_channels()
+    }
+
+    async fn connect(&mut self, _: Channels) -> Result<Link, TransportError> {
+        let (incoming, outgoing) = (self.0)();
+        Ok(Link { incoming, outgoing })
+    }
+}
+
+fn silent() -> Incoming {
+    Box::pin(stream::pending())
+}
+
+fn nowhere() -> Outgoing {
+    Box::pin(futures::sink::drain().sink_map_err(|never| match never {}))
+}
+
+/// Garbage without end on a channel, never a moment of rest.
+fn flood(channel: &'static str) -> Incoming {
+    let channel = ChannelName::try_from(channel).unwrap();
+    Box::pin(stream::repeat_with(move || {
+        Ok(Frame::on(channel.clone(), Bytes::from_static(b"garbage")))
+    }))
+}
+
+/// Fails a test whose arbiter is blocked, where no timer on it could.
+fn within_seconds(test: impl FnOnce() -> Test + Send + 'static) {
+    let (done, watched) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = done.send(test().map_err(|error| error.to_string()));
+    });
+    let ended = watched.recv_timeout(Duration::from_secs(30));
+    ended.expect("the arbiter is not blocked").unwrap();
+}
+
+#[test]
+fn floods_on_many_links_keep_no_message_out_and_no_stop() {
+    within_seconds(|| {
+        actix::System::new().block_on(async {
+            let (a, b) = pair(&Hub::new()).await?;
+            let mut heard = b.subscribe_raw().await?;
+            for _ in 0..12 {
+                a.attach(Made(|| (flood("house"), nowhere()))).await?;
+            }
+            for number in 0..20 {
+                a.publish_raw(format!("{number}")).await?;
+                assert_eq!(next(&mut heard).await.body, format!("{number}"));
+            }
+            a.stop().await?;
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn a_flood_that_nobody_listens_to_blocks_nobody() {
+    within_seconds(|| {
+        actix::System::new().block_on(async {
+            let (a, b) = pair(&Hub::new()).await?;
+            let mut heard = b.subscribe_raw().await?;
+            attach(&a, Made(|| (flood("garage"), nowhere()))).await?;
+            let busy = a.attach(Made(|| (flood("house"), nowhere()))).await?;
+            a.detach(busy).await?;
+            a.publish_raw("hello").await?;
+            assert_eq!(next(&mut heard).await.body, "hello");
+            Ok(())
+        })
+    });
+}
+
+/// Sets a flag when the link or the transport that holds it is dropped.
+struct Gone(Arc<AtomicBool>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+fn stuck(guard: Option<Gone>) -> Outgoing {
+    Box::pin(futures::sink::unfold(guard, |_guard, _: Frame| std::future::pending()))
+}
+
+#[test]
+fn a_link_that_takes_nothing_is_closed_when_nobody_uses_it() -> Test {
+    in_virtual_time(async {
+        for way in ["detach", "stop", "drop"] {
+            let gone = Arc::new(AtomicBool::new(false));
+            let mut guard = Some(Gone(gone.clone()));
+            let a = member(1, &[2]).start()?;
+            let link = attach(&a, Made(move || (silent(), stuck(guard.take())))).await?;
+            for _ in 0..400 {
+                a.publish_raw("x").await?;
+            }
+            match way {
+                "detach" => a.detach(link).await?,
+                "stop" => assert!(a.stop().await.is_err()),
+                _ => drop(a.clone()),
+            }
+            drop(a);
+            let closed = async {
+                while !gone.load(Ordering::SeqCst) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            // Virtual time moves only while all else waits: yielding would hold it.
+            let closed = async {
+                tokio::time::advance(Duration::from_secs(4)).await;
+                closed.await;
+            };
+            timeout(HOUR, closed).await.unwrap_or_else(|_| panic!("still open after {way}"));
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_link_that_takes_nothing_is_given_up_and_the_others_go_on() -> Test {
+    in_virtual_time(async {
+        let hub = Hub::new();
+        let (a, b) = (member(1, &[2]).queue(5000).start()?, member(2, &[1]).start()?);
+        attach(&a, hub.port("a")).await?;
+        attach(&b, hub.port("b")).await?;
+        let mut heard = b.subscribe_raw().await?;
+        let mut events = a.events().await?;
+        let stuck = attach(&a, Scripted::new([Act::Stuck])).await?;
+        let publishing = async {
+            for number in 0..1000 {
+                a.publish_raw(format!("{number}")).await?;
+            }
+            Ok::<_, TopicError>(())
+        };
+        let hearing = async {
+            for number in 0..1000 {
+                assert_eq!(next(&mut heard).await.body, format!("{number}"));
+            }
+        };
+        let (published, ()) = timeout(HOUR, futures::future::join(publishing, hearing)).await?;
+        published?;
+        let down = event(&mut events, |event| match event {
+            Event::LinkDown { link, reason, .. } if *link == stuck => Some(reason.clone()),
+            _ => None,
+        });
+        assert_eq!(down.await, "sending took longer than 30s");
+        Ok(())
+    })
+}
+
+/// A transport that never gets anywhere.
+struct Endless;
+
+#[async_trait]
+impl Transport for Endless {
+    fn facts(&self) -> Facts {
+        Facts::new("endless", 1024)
+    }
+
+    async fn connect(&mut self, _: Channels) -> Result<Link, TransportError> {
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn a_link_that_never_comes_up_is_told() -> Test {
+    in_virtual_time(async {
+        let a = member(1, &[2]).start()?;
+        let mut events = a.events().await?;
+        a.attach(Endless).await?;
+        let reason = event(&mut events, |event| match event {
+            Event::LinkDown { reason, .. } => Some(reason.clone()),
+            _ => None,
+        });
+        assert_eq!(timeout(HOUR, reason).await?, "connecting took longer than 30s");
+        Ok(())
+    })
+}
+
+#[test]
+fn frames_that_were_handed_to_a_link_that_is_lost_are_told() -> Test {
+    in_virtual_time(async {
+        let hub = Hub::new();
+        let b = member(2, &[1]).start()?;
+        attach(&b, hub.port("b")).await?;
+        let mut heard = b.subscribe_raw().await?;
+        let a = member(1, &[2]).start()?;
+        let mut events = a.events().await?;
+        let acts = [Act::StuckThenLost, Act::Connect(Box::new(hub.port("a")))];
+        attach(&a, Scripted::new(acts)).await?;
+        for number in 0..20 {
+            a.publish_raw(format!("{number}")).await?;
+        }
+        let lost = event(&mut events, |event| match event {
+            Event::Lost { frames, .. } => Some(*frames),
+            _ => None,
+        });
+        let lost = lost.await;
+        for number in lost..20 {
+            assert_eq!(next(&mut heard).await.body, format!("{number}"));
+        }
+        assert_eq!(a.stats().await?.lost, lost);
+        Ok(())
+    })
+}
+
+#[test]
+fn an_adapter_that_lies_about_its_losses_does_no_harm() -> Test {
+    in_virtual_time(async {
+        let a = member(1, &[2]).start()?;
+        let mut events = a.events().await?;
+        let lies = || -> Incoming {
+            let lies = stream::iter([1, u64::MAX, u64::MAX]);
+            let lies = lies.map(|dropped| Err(TransportError::Malformed { dropped, reason: "" }));
+            Box::pin(lies.chain(stream::pending()))
+        };
+        a.attach(Made(move || (lies(), nowhere()))).await?;
+        event(&mut events, |event| {
+            matches!(event, Event::Lost { frames: u64::MAX, .. }).then_some(())
+        })
+        .await;
+        assert_eq!(a.stats().await?.lost, u64::MAX);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_stale_command_is_not_obeyed_when_the_link_comes_back() -> Test {
+    in_virtual_time(async {
+        let hub = Hub::new();
+        let (a, b) = (member(1, &[2]).start()?, member(2, &[1]).start()?);
+        attach(&b, hub.port("b")).await?;
+        let mut heard = b.subscribe_raw().await?;
+        let mut events = a.events().await?;
+        let acts = [Act::Refuse, Act::Connect(Box::new(hub.port("a")))];
+        let settings =
+            CarrierSettings { first_pause: HOUR, last_pause: HOUR, ..Default::default() };
+        let carrier = Carrier::start_with(Scripted::new(acts), settings);
+        a.attach(carrier.channel("house")?).await?;
+        event(&mut events, |event| matches!(event, Event::LinkDown { .. }).then_some(())).await;
+        a.publish_raw("open the garage").await?;
+        event(&mut events, |event| matches!(event, Event::Lost { .. }).then_some(())).await;
+        a.publish_raw("hello").await?;
+        assert_eq!(next(&mut heard).await.body, "hello");
+        Ok(())
+    })
+}
+
+#[test]
+fn an_attach_that_nobody_waited_for_leaves_the_channel_free() -> Test {
+    in_virtual_time(async {
+        let hub = Hub::new();
+        let carrier = Carrier::start(hub.port("a"));
+        let a = member(1, &[2]).start()?;
+        a.ready().await?;
+        for turns in 0..6 {
+            let mut attaching = Box::pin(a.attach(carrier.channel("garage")?));
+            for _ in 0..turns {
+                if futures::poll!(&mut attaching).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        let b = member(2, &[1]).start()?;
+        // Where it got as far as the topic, the topic has it; it never belongs to nobody.
+        let free = b.attach(carrier.channel("garage")?).await;
+        a.stop().await?;
+        if free.is_err() {
+            b.attach(carrier.channel("garage")?).await?;
+        }
+        Ok(())
+    })
+}
+
+/// Hangs at the second commit; fails at the second, after a while.
+struct Bad {
+    commits: u32,
+    hang: bool,
+    records: MemoryStore,
+}
+
+fn bad(hang: bool) -> Bad {
+    Bad { commits: 0, hang, records: MemoryStore::default() }
+}
+
+#[async_trait]
+impl Store for Bad {
+    async fn load(&mut self) -> Result<Vec<Record>, StoreError> {
+        self.records.load().await
+    }
+
+    async fn commit(&mut self, batch: Vec<Record>) -> Result<(), StoreError> {
+        self.commits += 1;
+        if self.commits == 1 {
+            return self.records.commit(batch).await;
+        }
+        if self.hang {
+            std::future::pending::<()>().await;
+        }
+        tokio::task::yield_now().await;
+        Err(StoreError::Other("the disk is full".into()))
+    }
+}
+
+async fn founder(store: Bad) -> Result<TopicHandle, TopicError> {
+    let topic = Topic::found("house", identity(1)).classic().store(store).start()?;
+    topic.ready().await?;
+    Ok(topic)
+}
+
+#[test]
+fn whoever_waits_for_a_commit_that_fails_is_never_told_that_it_succeeded() -> Test {
+    in_virtual_time(async {
+        let topic = founder(bad(false)).await?;
+        // Several at once, so that some come in while another is being stored.
+        let answers = futures::future::join_all((2..9).map(|number| topic.trust(key(number))));
+        for answer in answers.await {
+            assert!(answer.unwrap_err().to_string().contains("the disk is full"));
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_store_that_hangs_ends_the_topic_and_no_stop_waits_for_it() -> Test {
+    in_virtual_time(async {
+        let topic = founder(bad(true)).await?;
+        let began = tokio::time::Instant::now();
+        let answer = timeout(HOUR, topic.trust(key(2))).await?;
+        assert!(matches!(answer, Err(TopicError::Store(_))), "{answer:?}");
+        assert_eq!(began.elapsed().as_secs(), 30);
+
+        let topic = founder(bad(true)).await?;
+        let hangs = topic.clone();
+        let trusting = tokio::task::spawn_local(async move { hangs.trust(key(2)).await });
+        tokio::task::yield_now().await;
+        timeout(Duration::from_secs(5), topic.stop()).await??;
+        assert!(trusting.await?.is_err());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_topic_whose_store_hangs_deafens_no_other_on_its_connection() -> Test {
+    in_virtual_time(async {
+        let hub = Hub::new();
+        let here = Carrier::start(hub.port("here"));
+        let there = Carrier::start(hub.port("there"));
+        let hangs = founder(bad(true)).await?;
+        attach(&hangs, here.channel("hangs")?).await?;
+        let (a, b) = (member(1, &[2]).start()?, member(2, &[1]).start()?);
+        attach(&a, here.channel("house")?).await?;
+        attach(&b, there.channel("house")?).await?;
+        let mut heard = a.subscribe_raw().await?;
+
+        drop(tokio::task::spawn_local(async move { hangs.trust(key(2)).await }));
+        let house = ChannelName::try_from("hangs")?;
+        let (_owner, channels) = Channels::new([house.clone()]);
+        let mut attacker = hub.port("attacker").connect(channels).await?;
+        for _ in 0..1000 {
+            attacker.outgoing.send(Frame::on(house.clone(), &b"garbage"[..])).await?;
+        }
+        b.publish_raw("hello").await?;
+        let message = timeout(Duration::from_secs(5), next(&mut heard)).await?;
+        assert_eq!(message.body, "hello");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_topic_that_panics_leaves_nobody_waiting() -> Test {
+    struct Panics;
+
+    #[async_trait]
+    impl Store for Panics {
+        async fn load(&mut self) -> Result<Vec<Record>, StoreError> {
+            panic!("the store fell over")
+        }
+
+        async fn commit(&mut self, _: Vec<Record>) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    in_virtual_time(async {
+        let topic = Topic::found("house", identity(1)).classic().store(Panics).start()?;
+        for result in [topic.ready().await, topic.stop().await, topic.trust(key(2)).await] {
+            assert!(matches!(result, Err(TopicError::Crashed)), "{result:?}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_topic_that_waits_for_one_link_holds_no_room_on_another() -> Test {
+    in_virtual_time(async {
+        let hub = Hub::new();
+        let settings = CarrierSettings { queue: 1, ..CarrierSettings::default() };
+        let shared = Carrier::start_with(hub.port("shared"), settings);
+        let (a, b) = (member(1, &[2]).start()?, member(3, &[2]).start()?);
+        attach(&a, shared.channel("a")?).await?;
+        attach(&b, shared.channel("b")?).await?;
+        attach(&a, Scripted::new([Act::Stuck])).await?;
+        let waits = a.clone();
+        let waiting =
+            tokio::task::spawn_local(async move { while waits.publish_raw("x").await.is_ok() {} });
+        tokio::task::yield_now().await;
+        let publishing = async {
+            for _ in 0..600 {
+                b.publish_raw("y").await?;
+            }
+            Ok::<_, TopicError>(())
+        };
+        timeout(Duration::from_secs(20), publishing).await??;
+        waiting.abort();
+        let _ = waiting.now_or_never();
+        Ok(())
+    })
+}

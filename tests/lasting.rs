@@ -1,0 +1,145 @@
+//! What outlives a process, and what a failing store does.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use stringphone::memory::Hub;
+use stringphone::store::{FileStore, MemoryStore, Record, RestoreError, Store, StoreError};
+use stringphone::{Admission, Topic, TopicError};
+use support::*;
+use tokio::sync::Semaphore;
+
+#[tokio::test]
+async fn every_store_keeps_what_stores_must() -> Test {
+    let folder = tempfile::tempdir()?;
+    stringphone::store::conformance::run(|| FileStore::new(folder.path().join("file"))).await?;
+    let shared = Lasting::default();
+    stringphone::store::conformance::run(|| shared.clone()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_suite_refuses_a_store_that_forgets() {
+    let forgets = stringphone::store::conformance::run(MemoryStore::default).await;
+    let said = forgets.unwrap_err().to_string();
+    assert!(said.contains("outlive the process"), "{said}");
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_where_it_stopped() -> Test {
+    let folder = tempfile::tempdir()?;
+    let store = |name: &str| FileStore::new(folder.path().join(name));
+    let open = || async {
+        let hub = Hub::new();
+        let founder =
+            Topic::found("house", identity(1)).classic().store(store("founder")).start()?;
+        founder.set_admission(Admission::AllowList([key(2).id()].into())).await?;
+        let newcomer = Topic::join("house", identity(2))
+            .classic()
+            .store(store("newcomer"))
+            .pin_admitter(key(1).fingerprint())
+            .start()?;
+        attach(&founder, hub.port("founder")).await?;
+        attach(&newcomer, hub.port("newcomer")).await?;
+        Ok::<_, TopicError>((founder, newcomer))
+    };
+
+    let (founder, newcomer) = open().await?;
+    newcomer.ready().await?;
+    founder.stop().await?;
+    newcomer.stop().await?;
+
+    let (founder, newcomer) = open().await?;
+    founder.set_admission(Admission::Nobody).await?;
+    let mut heard = founder.subscribe_raw().await?;
+    newcomer.ready().await?;
+    newcomer.publish_raw("still here").await?;
+    assert_eq!(next(&mut heard).await.body, "still here");
+    assert_eq!(founder.participants().await?, [newcomer.participant()]);
+    assert_eq!(newcomer.participants().await?, [founder.participant()]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_identitys_state_does_not_open() -> Test {
+    let folder = tempfile::tempdir()?;
+    let store = || FileStore::new(folder.path().join("topic"));
+    Topic::found("house", identity(1)).classic().store(store()).start()?.stop().await?;
+    let other = Topic::found("house", identity(2)).classic().store(store()).start()?;
+    for result in [other.ready().await, other.stop().await, other.trust(key(3)).await] {
+        assert!(
+            matches!(&result, Err(TopicError::Restore(RestoreError::OtherIdentity(id))) if *id == key(1).id()),
+            "{result:?}"
+        );
+    }
+    Ok(())
+}
+
+/// A store that lasts while the process does, waits for leave, and fails when told to.
+#[derive(Clone, Default)]
+struct Lasting {
+    records: Arc<tokio::sync::Mutex<MemoryStore>>,
+    leave: Option<Arc<Semaphore>>,
+    fail: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Store for Lasting {
+    async fn load(&mut self) -> Result<Vec<Record>, StoreError> {
+        self.records.lock().await.load().await
+    }
+
+    async fn commit(&mut self, batch: Vec<Record>) -> Result<(), StoreError> {
+        if let Some(leave) = &self.leave {
+            leave.acquire().await.expect("it stays open").forget();
+        }
+        if self.fail.load(Ordering::SeqCst) {
+            return Err(StoreError::Other("the disk is full".into()));
+        }
+        self.records.lock().await.commit(batch).await
+    }
+}
+
+#[test]
+fn a_reply_leaves_only_after_the_newcomer_is_stored() -> Test {
+    in_virtual_time(async {
+        let leave = Arc::new(Semaphore::new(1)); // for the new topic itself
+        let store = Lasting { leave: Some(leave.clone()), ..Lasting::default() };
+        let hub = Hub::new();
+        let founder = Topic::found("house", identity(1)).classic().store(store).start()?;
+        founder.set_admission(Admission::Window(Duration::from_secs(3600))).await?;
+        let newcomer =
+            Topic::join("house", identity(2)).classic().dangerously_trust_any_admitter().start()?;
+        attach(&founder, hub.port("founder")).await?;
+        attach(&newcomer, hub.port("newcomer")).await?;
+        let early = tokio::time::timeout(Duration::from_secs(20), newcomer.ready()).await;
+        assert!(early.is_err(), "no reply before the commit");
+        leave.add_permits(1);
+        newcomer.ready().await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_topic_whose_store_fails_stops_and_says_why() -> Test {
+    in_virtual_time(async {
+        let store = Lasting::default();
+        let topic = Topic::found("house", identity(1)).classic().store(store.clone()).start()?;
+        topic.ready().await?;
+        let mut events = topic.events().await?;
+        store.fail.store(true, Ordering::SeqCst);
+        for result in [topic.trust(key(2)).await, topic.ready().await, topic.stop().await] {
+            let error = result.unwrap_err();
+            assert!(error.to_string().contains("the disk is full"), "{error}");
+        }
+        while let Some(event) = events.next().await {
+            assert!(!matches!(event, Ok(stringphone::Event::Joined(_))), "it is not stored");
+        }
+        Ok(())
+    })
+}
