@@ -1,0 +1,130 @@
+//! `send` and `listen`. Not here: the way to the topic.
+
+use futures::StreamExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+
+use super::App;
+use super::access::{Access, Here, tell};
+use super::stay::Signals;
+use crate::cli::{Listen, Send};
+use crate::control::Request;
+use crate::failure::Failure;
+use crate::report::{Body, Report};
+
+/// Longer lines are no message of any protocol.
+const LINE: u64 = 1 << 20;
+
+pub(super) async fn send(app: &App<'_>, args: Send) -> Result<(), Failure> {
+    let mut access = Access::open(app, "send").await?;
+    if let Access::Here(here) = &access {
+        link(app, here, &args).await?;
+    }
+    let sent = publish(app, &mut access, args.text).await;
+    let broken = matches!(&access, Access::Here(here) if here.node.links_up() == 0);
+    access.close().await?;
+    sent?;
+    if broken {
+        return Err(Failure::failed(
+            "the link broke while messages were sent: the last ones may not have arrived",
+        ));
+    }
+    Ok(())
+}
+
+/// Without a running process: connects, and waits until there is somebody to send to.
+async fn link(app: &App<'_>, here: &Here, args: &Send) -> Result<(), Failure> {
+    if here.how.connect.is_empty() {
+        return Err(Failure::failed(format!(
+            "others connect to this home, and it is not up: run `{} up --classic`, then send",
+            app.home.command()
+        )));
+    }
+    here.links()?.up().await?;
+    let linked = tokio::time::timeout(args.timeout, here.node.linked()).await;
+    linked.map_err(|_| {
+        Failure::Unanswered(format!(
+            "no link to {} in {} s; is it up there?",
+            here.how.connect.join(", "),
+            args.timeout.as_secs()
+        ))
+    })
+}
+
+async fn publish(app: &App<'_>, access: &mut Access, text: Option<String>) -> Result<(), Failure> {
+    let (mut messages, mut links_up) = (0, 1);
+    if let Some(text) = text {
+        links_up = publish_one(access, Body::Text(text)).await?;
+        messages = 1;
+    } else {
+        let mut lines = BufReader::new(tokio::io::stdin());
+        while let Some(line) = line(&mut lines).await? {
+            links_up = publish_one(access, Body::of(&line)).await?;
+            messages += 1;
+        }
+    }
+    if messages > 0 && links_up == 0 {
+        let note = "(no link is up: it is sent once one is)";
+        app.console.note(note).await?;
+    }
+    if !app.console.is_json() {
+        // Nothing to say is good news.
+        return Ok(());
+    }
+    app.console.say(&Report::Sent { messages, links_up }).await
+}
+
+/// Publishes a message, and gives how many links are up.
+async fn publish_one(access: &mut Access, body: Body) -> Result<usize, Failure> {
+    let mut reply = access.ask(Request::Publish { body }).await?;
+    let mut links = 0;
+    while let Some(report) = reply.next().await {
+        if let Report::Sent { links_up, .. } = report? {
+            links = links_up;
+        }
+    }
+    Ok(links)
+}
+
+async fn line(lines: &mut BufReader<tokio::io::Stdin>) -> Result<Option<Vec<u8>>, Failure> {
+    let mut line = Vec::new();
+    let read = lines.take(LINE).read_until(b'\n', &mut line).await;
+    let read = read.map_err(|error| Failure::failed(format!("standard input: {error}")))?;
+    if read == 0 {
+        return Ok(None);
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    } else if line.len() as u64 == LINE {
+        return Err(Failure::failed("a line of standard input is too long"));
+    }
+    Ok(Some(line))
+}
+
+pub(super) async fn listen(app: &App<'_>, args: Listen) -> Result<(), Failure> {
+    let mut signals = Signals::catch()?;
+    let mut access = Access::open(app, "listen").await?;
+    let events = args.events;
+    let told = tokio::select! {
+        told = hear(app, &mut access, events) => told,
+        () = signals.caught() => Ok(()),
+    };
+    let closed = access.close().await;
+    told.and(closed)
+}
+
+async fn hear(app: &App<'_>, access: &mut Access, events: bool) -> Result<(), Failure> {
+    let links = match access {
+        Access::Here(here) => Some(here.links()?),
+        Access::Running(_) => None,
+    };
+    let reply = access.ask(Request::Listen { events }).await?;
+    // Nothing may arrive before somebody listens.
+    if let Some(links) = links {
+        links.up().await?;
+    }
+    tell(app, reply).await?;
+    Err(Failure::failed(format!(
+        "the process that runs this home has stopped; start it with `{} up --classic`",
+        app.home.command()
+    )))
+}

@@ -1,0 +1,140 @@
+//! The side that answers. Not here: the answers.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio_util::codec::{Framed, LinesCodec, LinesCodecError};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Request, lines};
+use crate::failure::Failure;
+use crate::home::{Home, Lock};
+use crate::node::Node;
+use crate::report::Report;
+use crate::text;
+
+/// Clients at the same time.
+const CLIENTS: usize = 32;
+/// A failed `accept` is tried again after this long.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers as long as it is held.
+pub(crate) struct Server {
+    path: PathBuf,
+    _accepting: AbortOnDropHandle<()>,
+}
+
+impl Server {
+    /// Whoever holds the lock may throw away the socket of a process that is gone.
+    pub(crate) fn start(home: &Home, _: &Lock, node: &Node) -> Result<Self, Failure> {
+        let path = home.socket();
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::InvalidInput => Failure::failed(format!(
+                "{}: too long a path for a socket; choose a shorter --home",
+                path.display()
+            )),
+            _ => Failure::file(&path, &error),
+        };
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path).map_err(failed)?;
+        // Until here the folder's own mode keeps others out.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let accepting = AbortOnDropHandle::new(tokio::spawn(accept(listener, node.clone())));
+        Ok(Self { path, _accepting: accepting })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The next process removes it if we can't.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+async fn accept(listener: UnixListener, node: Node) {
+    let seats = Arc::new(Semaphore::new(CLIENTS));
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
+        let mut client = Framed::new(stream, lines());
+        let (seat, node) = (seats.clone().try_acquire_owned(), node.clone());
+        tokio::spawn(async move {
+            let served = match seat {
+                // The seat is taken as long as the client stays.
+                Ok(_seat) => serve(&mut client, &node).await,
+                Err(_) => say(&mut client, &(&busy()).into()).await,
+            };
+            // A client that is gone needs nothing more.
+            drop(served);
+        });
+    }
+}
+
+fn busy() -> Failure {
+    Failure::failed(format!("{CLIENTS} commands are served already; try again"))
+}
+
+type Lines = Framed<UnixStream, LinesCodec>;
+
+async fn serve(client: &mut Lines, node: &Node) -> Result<(), LinesCodecError> {
+    while let Some(line) = client.next().await {
+        let request = match line {
+            Ok(line) => serde_json::from_str(&line)
+                .map_err(|error| Failure::Usage(format!("no request: {error}"))),
+            Err(LinesCodecError::MaxLineLengthExceeded) => {
+                let failure = Failure::Usage("the line is too long".into());
+                return say(client, &(&failure).into()).await;
+            }
+            Err(error) => return Err(error),
+        };
+        let replied = match request {
+            Ok(request) => reply(client, node, request).await,
+            Err(failure) => Ok(Err(failure)),
+        };
+        match replied? {
+            Ok(()) => say(client, &Report::Done).await?,
+            Err(failure) => say(client, &(&failure).into()).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn reply(
+    client: &mut Lines,
+    node: &Node,
+    request: Request,
+) -> Result<Result<(), Failure>, LinesCodecError> {
+    let mut reports = match node.answer(request).await {
+        Ok(reports) => reports,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    loop {
+        tokio::select! {
+            // What is there goes first, whatever the client has sent meanwhile.
+            biased;
+            report = reports.next() => match report {
+                Some(report) => say(client, &report).await?,
+                None => return Ok(Ok(())),
+            },
+            // Nothing more is asked before the reply has ended, so this is a client that left.
+            _ = client.next() => return Err(LinesCodecError::Io(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+}
+
+async fn say(client: &mut Lines, report: &Report) -> Result<(), LinesCodecError> {
+    let line = text::json_line(report).map_err(io::Error::from)?;
+    client.send(line).await
+}

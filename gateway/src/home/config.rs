@@ -1,0 +1,108 @@
+//! What a home remembers of how its topics are reached. Not here: secrets.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Home, Lock};
+use crate::failure::Failure;
+
+/// The layout of the file.
+const VERSION: u32 = 1;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Config {
+    version: u32,
+    /// The topic of the last `up`, `join` or `import`.
+    #[serde(default)]
+    pub(crate) current: Option<String>,
+    #[serde(default)]
+    pub(crate) topics: BTreeMap<String, TopicConfig>,
+}
+
+/// How a topic came here, and how it is reached.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct TopicConfig {
+    pub(crate) protocol: Protocol,
+    pub(crate) origin: Origin,
+    #[serde(default)]
+    pub(crate) listen: Option<String>,
+    #[serde(default)]
+    pub(crate) connect: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Protocol {
+    Classic,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Origin {
+    Founded,
+    Joined,
+    Imported,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { version: VERSION, current: None, topics: BTreeMap::new() }
+    }
+}
+
+impl TopicConfig {
+    pub(crate) fn new(origin: Origin) -> Self {
+        Self { protocol: Protocol::Classic, origin, listen: None, connect: Vec::new() }
+    }
+}
+
+impl Config {
+    /// Makes this the topic that commands mean.
+    pub(crate) fn remember(&mut self, topic: &str, how: TopicConfig) {
+        self.current = Some(topic.to_owned());
+        self.topics.insert(topic.to_owned(), how);
+    }
+
+    /// The topic that commands mean.
+    pub(crate) fn current(&self) -> Option<(&str, &TopicConfig)> {
+        let (topic, how) = self.topics.get_key_value(self.current.as_ref()?)?;
+        Some((topic, how))
+    }
+}
+
+impl Home {
+    fn config_file(&self) -> PathBuf {
+        self.folder.join("config.json")
+    }
+
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        let path = self.config_file();
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Config::default()),
+            read => read.map_err(|error| Failure::file(&path, &error))?,
+        };
+        let shown = path.display();
+        let config: Config = serde_json::from_slice(&text).map_err(|error| {
+            Failure::failed(format!(
+                "{shown} is damaged: {error}. It holds no keys: remove it, and `up` or `join` \
+                 write it anew"
+            ))
+        })?;
+        if config.version > VERSION {
+            return Err(Failure::failed(format!(
+                "{shown} was written by a later release; upgrade to read it"
+            )));
+        }
+        Ok(config)
+    }
+
+    pub(crate) fn keep_config(&self, config: &Config, _: &Lock) -> Result<(), Failure> {
+        let json = serde_json::to_vec_pretty(config)
+            .map_err(|error| Failure::failed(error.to_string()))?;
+        self.replace(&self.config_file(), &json)
+    }
+}

@@ -1,0 +1,165 @@
+//! The home: the folder where a participant lives. Not here: running topics.
+
+mod config;
+mod lock;
+mod name;
+
+use std::env;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use stringphone::store::FileStore;
+use stringphone::{Identity, keyfile};
+
+pub(crate) use config::{Config, Origin, TopicConfig};
+pub(crate) use lock::Lock;
+
+use crate::failure::Failure;
+use crate::text;
+
+/// A folder of mode 0700 that holds an identity, its topics, and how they are reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    folder: PathBuf,
+}
+
+impl Home {
+    /// The home at `folder`, or where homes are by default.
+    pub(crate) fn at(folder: Option<PathBuf>) -> Result<Self, Failure> {
+        let folder = folder.or_else(default_folder).ok_or_else(|| {
+            Failure::Usage("no home folder is known: say which with --home DIR".into())
+        })?;
+        // What we tell people to type works from anywhere.
+        let folder =
+            std::path::absolute(&folder).map_err(|error| Failure::file(&folder, &error))?;
+        Ok(Self { folder })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The start of a command line that means this home.
+    pub(crate) fn command(&self) -> String {
+        if default_folder().as_ref() == Some(&self.folder) {
+            "stringphone".into()
+        } else {
+            let folder = text::for_shell(&self.folder.display().to_string());
+            format!("stringphone --home {folder}")
+        }
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.join("control.sock")
+    }
+
+    fn key_file(&self) -> PathBuf {
+        self.folder.join("identity.key")
+    }
+
+    fn topics(&self) -> PathBuf {
+        self.folder.join("topics")
+    }
+
+    /// Makes the folders where there are none.
+    pub(crate) fn make(&self) -> Result<(), Failure> {
+        for folder in [&self.folder, &self.topics()] {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
+                .map_err(|error| Failure::file(folder, &error))?;
+        }
+        self.check()
+    }
+
+    /// Refuses a folder that is not there, or that others can look into.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let found = match fs::metadata(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(self.empty()),
+            found => found.map_err(|error| Failure::file(&self.folder, &error))?,
+        };
+        let mode = found.permissions().mode() & 0o777;
+        if mode & 0o077 == 0 {
+            return Ok(());
+        }
+        let shown = self.folder.display();
+        Err(Failure::failed(format!(
+            "others can look into {shown} (mode {mode:o}), and it holds secrets: chmod 700 {} \
+             mends it",
+            text::for_shell(&shown.to_string())
+        )))
+    }
+
+    /// Nobody has moved in.
+    pub(crate) fn empty(&self) -> Failure {
+        let (folder, command) = (self.folder.display(), self.command());
+        Failure::failed(format!(
+            "nobody lives at {folder} yet: begin with `{command} up --classic`, or with \
+             `{command} join --classic ADDRESS`"
+        ))
+    }
+
+    /// Takes the home for this process alone.
+    pub(crate) fn lock(&self, holder: &str) -> Result<Lock, Failure> {
+        Lock::take(self, holder)
+    }
+
+    /// Who lives here, if anybody does yet.
+    pub(crate) fn identity(&self) -> Result<Option<Identity>, Failure> {
+        Ok(keyfile::load(self.key_file())?)
+    }
+
+    /// Who lives here; somebody moves in where nobody does.
+    pub(crate) fn identity_or_new(&self, _: &Lock) -> Result<Identity, Failure> {
+        Ok(keyfile::load_or_create(self.key_file())?)
+    }
+
+    /// Somebody who lived elsewhere moves in.
+    pub(crate) fn move_in(&self, identity: &Identity, _: &Lock) -> Result<(), Failure> {
+        Ok(keyfile::save(self.key_file(), identity)?)
+    }
+
+    /// Whether somebody lives here, or left something.
+    pub(crate) fn is_taken(&self) -> bool {
+        let topics = fs::read_dir(self.topics());
+        self.key_file().exists() || topics.is_ok_and(|mut topics| topics.next().is_some())
+    }
+
+    /// Where a topic's records are kept.
+    pub(crate) fn topic_file(&self, topic: &str) -> PathBuf {
+        self.topics().join(name::file_name(topic))
+    }
+
+    pub(crate) fn store(&self, topic: &str) -> FileStore {
+        FileStore::new(self.topic_file(topic))
+    }
+
+    /// Replaces a file of the home: the old one stands, or the new one does.
+    fn replace(&self, path: &Path, content: &[u8]) -> Result<(), Failure> {
+        let beside = path.with_extension("new");
+        let written = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)
+            .and_then(|mut file| {
+                file.write_all(content)?;
+                file.sync_all()?;
+                fs::rename(&beside, path)?;
+                File::open(&self.folder)?.sync_all()
+            });
+        written.map_err(|error| Failure::file(path, &error))
+    }
+}
+
+fn default_folder() -> Option<PathBuf> {
+    let folder = |name| env::var_os(name).filter(|value| !value.is_empty());
+    let own = folder("STRINGPHONE_HOME").map(PathBuf::from);
+    let state = || folder("XDG_STATE_HOME").map(|state| Path::new(&state).join("stringphone"));
+    let home = || folder("HOME").map(|home| Path::new(&home).join(".local/state/stringphone"));
+    own.or_else(state).or_else(home)
+}

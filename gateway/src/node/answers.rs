@@ -1,0 +1,147 @@
+//! What a running topic does when it is asked. Not here: the socket, and who reads the reply.
+
+use futures::stream::{self, BoxStream, StreamExt};
+use stringphone::tcp::RoomStats;
+use stringphone::{CommandError, Participant, ParticipantId, TopicError};
+
+use super::questions::{Matter, is};
+use super::{Node, Question};
+use crate::control::Request;
+use crate::failure::Failure;
+use crate::report::{About, LinkStatus, Report, Status};
+
+impl Node {
+    /// Does what is asked. The stream ends with the reply.
+    pub(crate) async fn answer(
+        &self,
+        request: Request,
+    ) -> Result<BoxStream<'static, Report>, Failure> {
+        let reports = match request {
+            Request::Listen { events } => return self.watch(events).await,
+            Request::Publish { body } => {
+                let body = body
+                    .into_bytes()
+                    .ok_or_else(|| Failure::Usage("`hex` has to be hexadecimal digits".into()))?;
+                self.0.topic.publish_raw(body).await?;
+                vec![Report::Sent { messages: 1, links_up: self.links_up() }]
+            }
+            Request::Participants => self.participants().await?,
+            Request::Trust { key } => {
+                let key = key
+                    .parse()
+                    .map_err(|error| Failure::Usage(format!("no public key: {error}")))?;
+                self.0.topic.trust(key).await?;
+                let who = Participant::new(key);
+                vec![Report::Joined { who: (&who).into() }]
+            }
+            Request::Remove { who } => self.remove(&who).await?,
+            Request::Admit { who } => vec![self.decide(self.question(&who)?, true).await?],
+            Request::Deny { who } => vec![self.decide(self.question(&who)?, false).await?],
+            Request::Status => vec![Report::Status(self.status().await?)],
+        };
+        Ok(stream::iter(reports).boxed())
+    }
+
+    async fn participants(&self) -> Result<Vec<Report>, Failure> {
+        let participants = self.0.topic.participants().await?;
+        let reports = participants.iter().map(|who| Report::Participant { who: who.into() });
+        Ok(reports.collect())
+    }
+
+    async fn remove(&self, who: &str) -> Result<Vec<Report>, Failure> {
+        let known = self.0.topic.participants().await?;
+        let found = known.iter().find(|participant| is(who, participant));
+        let found = found.ok_or_else(|| {
+            Failure::failed(format!(
+                "{who} is nobody who is trusted here. Give a whole id or fingerprint, as \
+                 `stringphone participants` shows them"
+            ))
+        })?;
+        self.0.topic.remove(found.id()).await?;
+        let id = found.id().to_string();
+        Ok(vec![Report::Removed { id }])
+    }
+
+    fn question(&self, who: &str) -> Result<Question, Failure> {
+        self.questions().find(who).ok_or_else(|| unasked(who))
+    }
+
+    /// Answers a question, wherever the answer comes from.
+    pub(crate) async fn decide(&self, question: Question, yes: bool) -> Result<Report, Failure> {
+        let id = question.who.id();
+        let matter = self.questions().take(id).ok_or_else(|| unasked(&id.to_string()))?;
+        match matter {
+            Matter::Newcomer(introductions) if yes => {
+                let mut introductions = introductions.into_iter();
+                if let Some(introduction) = introductions.next_back() {
+                    introduction.approve().await.map_err(|error| match error {
+                        TopicError::Command(CommandError::Unknown(_)) => unasked(&id.to_string()),
+                        other => other.into(),
+                    })?;
+                }
+                // The others go now: they can't deny who is admitted.
+            }
+            Matter::Admitter(_) if yes => self.confirm(id).await?,
+            Matter::Newcomer(introductions) => drop(introductions),
+            Matter::Admitter(_) => self.0.topic.reject(id).await?,
+        }
+        let who = (&question.who).into();
+        Ok(if yes { Report::Joined { who } } else { Report::Denied { id: who.id } })
+    }
+
+    async fn confirm(&self, id: ParticipantId) -> Result<(), Failure> {
+        let confirmed = self.0.topic.confirm(id).await;
+        if let Err(TopicError::Command(CommandError::Contested(_))) = &confirmed {
+            // Thrown away, or no honest answer would ever be heard again.
+            let _ = self.0.topic.reject(id).await;
+            return Err(Failure::failed(format!(
+                "different topic keys were offered in the name of {id}: somebody forges answers. \
+                 All of them are thrown away; wait for the next, or join over another network"
+            )));
+        }
+        Ok(confirmed?)
+    }
+
+    async fn status(&self) -> Result<Status, Failure> {
+        let stats = self.0.topic.stats().await?;
+        let refused = stats.refused.iter();
+        let state = self.0.state.borrow();
+        let links =
+            state.links.values().map(|(name, up)| LinkStatus { name: name.clone(), up: *up });
+        Ok(Status {
+            topic: self.name().to_owned(),
+            ready: state.ready,
+            links: links.collect(),
+            peers: self.0.room.get().map(RoomStats::peers),
+            published: stats.published,
+            received: stats.received,
+            lost: stats.lost,
+            unsent: stats.unsent,
+            refused: refused.map(|(why, frames)| (why.to_string(), *frames)).collect(),
+        })
+    }
+}
+
+impl Question {
+    /// The question as it is put at a terminal.
+    pub(crate) fn text(&self, topic: &str) -> String {
+        let (id, fingerprint) = (self.who.id(), self.who.fingerprint());
+        match self.about {
+            About::Newcomer => format!(
+                "\n{id} wants to join {topic:?}.\nIts fingerprint: {fingerprint}\nIs that what it \
+                 shows? Admit it? [y/N] "
+            ),
+            About::Admitter => format!(
+                "\n{id} admits us to {topic:?}.\nIts fingerprint: {fingerprint}\nIs that what it \
+                 shows? Trust it, and use its key? [y/N] "
+            ),
+        }
+    }
+}
+
+fn unasked(who: &str) -> Failure {
+    Failure::failed(format!(
+        "no question about {who} waits: it may have lapsed or been answered. Give a whole id or \
+         fingerprint; who still wants to join asks again within a minute or so"
+    ))
+}

@@ -1,0 +1,94 @@
+//! Keeps track of a topic: its links, its questions, and what is told of them. Not here: answers.
+
+use futures::StreamExt;
+use futures::future::OptionFuture;
+use stringphone::{Event, Events, Introduction, Introductions, Participant, TopicHandle};
+use tokio::sync::broadcast;
+
+use super::Node;
+use crate::failure::Failure;
+use crate::report::{About, Report};
+
+/// What a topic tells its keeper.
+pub(super) struct Sources {
+    events: Events,
+    /// Where the policy is to ask.
+    introductions: Option<Introductions>,
+}
+
+impl Sources {
+    pub(super) async fn of(topic: &TopicHandle, asks: bool) -> Result<Self, Failure> {
+        let events = topic.events().await?;
+        let introductions = if asks { Some(topic.introductions().await?) } else { None };
+        Ok(Self { events, introductions })
+    }
+}
+
+/// Runs until the topic stops.
+pub(super) async fn keep(node: Node, mut sources: Sources, reports: broadcast::Sender<Report>) {
+    let asks = sources.introductions.is_some();
+    loop {
+        let introduction: OptionFuture<_> =
+            sources.introductions.as_mut().map(StreamExt::next).into();
+        let report = tokio::select! {
+            // In this order: a question that has lapsed goes before the same one comes again.
+            biased;
+            event = sources.events.next() => match event {
+                None => return,
+                Some(Err(lagged)) => Some(Report::Lagged { missed: lagged.0 }),
+                // The question itself is told, once it can be answered.
+                Some(Ok(Event::Introduced(_))) if asks => None,
+                Some(Ok(Event::Answered(who))) => Some(answered(&node, who)),
+                Some(Ok(event)) => happened(&node, &event),
+            },
+            Some(Some(introduction)) = introduction => introduced(&node, introduction),
+        };
+        if let Some(report) = report {
+            // Nobody may be listening.
+            let _ = reports.send(report);
+        }
+    }
+}
+
+fn happened(node: &Node, event: &Event) -> Option<Report> {
+    let state = &node.0.state;
+    match event {
+        Event::Ready => {
+            node.questions().admitted();
+            state.send_modify(|state| state.ready = true);
+        }
+        Event::Lapsed(id) => drop(node.questions().take(*id)),
+        Event::LinkUp { link, name } => state.send_modify(|state| {
+            state.links.insert(*link, (name.clone(), true));
+        }),
+        Event::LinkDown { link, name, .. } => state.send_modify(|state| {
+            state.links.insert(*link, (name.clone(), false));
+        }),
+        Event::Lost { link, frames } => {
+            // People know links by their names.
+            if let Some((name, _)) = state.borrow().links.get(link) {
+                let (link, frames) = (name.clone(), *frames);
+                return Some(Report::Lost { link, frames });
+            }
+        }
+        _ => {}
+    }
+    Report::of_event(event)
+}
+
+fn introduced(node: &Node, introduction: Introduction) -> Option<Report> {
+    let who = introduction.participant();
+    let new = node.questions().newcomer(introduction);
+    new.then(|| question(node, About::Newcomer, who))
+}
+
+/// Somebody answered our introduction, and has to be confirmed.
+fn answered(node: &Node, who: Participant) -> Report {
+    node.questions().admitter(who);
+    question(node, About::Admitter, who)
+}
+
+fn question(node: &Node, about: About, who: Participant) -> Report {
+    let answer = format!("{} admit {}", node.home().command(), who.fingerprint());
+    Report::Question { about, who: (&who).into(), answer }
+}

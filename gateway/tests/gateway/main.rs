@@ -1,0 +1,8 @@
+//! Claims about the real binary, over real TCP. Not here: what the library promises by itself.
+
+mod homes;
+mod importing;
+mod joining;
+mod sockets;
+mod support;
+mod talking;
