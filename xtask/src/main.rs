@@ -1,0 +1,87 @@
+//! The tasks of this repository, behind one command: `cargo xtask help`.
+//!
+//! CI runs the same commands that people run; there is no other script to keep in step.
+#![allow(clippy::print_stdout)] // a command-line tool: help and tables go to stdout
+
+mod check;
+mod figures;
+mod fuzz;
+mod matrix;
+mod metadata;
+mod needs;
+mod steps;
+mod test;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use steps::Steps;
+
+const HELP: &str = "\
+The tasks of this repository. CI runs `cargo xtask check` and then `cargo xtask test`.
+
+usage: cargo xtask <command>
+
+  check [--only a,b]         what can be found without running the code:
+{check}
+                             stops at the first failure; --only picks steps
+  test [--fuzz-seconds N]    installs what the tests need, then runs the unit, integration and
+                             documentation tests, builds the examples, and fuzzes each target
+                             for N seconds (30 by default, 0 skips the fuzzing)
+  figures [area…]            runs the benchmarks, all or those of some areas, and prints one
+                             Markdown table on stdout; takes minutes, wants an idle machine
+  fuzz [target [seconds]]    fuzzes one target for longer (600 s by default);
+                             without a target: lists them
+  help                       this text
+
+Every step prints the exact command it runs, and how long it took. A failing step prints the
+command that runs it alone. Set CARGO_TARGET_DIR to build elsewhere than in target/.
+
+examples:
+  cargo xtask check --only fmt,clippy    before each commit
+  cargo xtask test --fuzz-seconds 5      the whole test run, with little fuzzing
+  cargo xtask figures classic tcp        the figures of two areas
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut steps = Steps::new();
+    let outcome = enter_root().and_then(|()| dispatch(&args, &mut steps));
+    steps.print_summary();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("\n✘ {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[&str], steps: &mut Steps) -> Result<(), String> {
+    if args.iter().any(|arg| matches!(*arg, "-h" | "--help")) {
+        return help();
+    }
+    match args {
+        [] | ["help"] => help(),
+        ["check", rest @ ..] => check::run(rest, steps),
+        ["test", rest @ ..] => test::run(rest, steps),
+        ["figures", areas @ ..] => figures::run(areas, steps),
+        ["fuzz", rest @ ..] => fuzz::run(rest, steps),
+        [unknown, ..] => Err(format!(
+            "There is no command `{unknown}`. See `cargo xtask help` for those there are."
+        )),
+    }
+}
+
+fn help() -> Result<(), String> {
+    print!("{}", HELP.replace("{check}\n", &check::list(31)));
+    Ok(())
+}
+
+/// All paths of this tool are relative to the root of the repository.
+fn enter_root() -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    std::env::set_current_dir(&root)
+        .map_err(|error| format!("cannot enter {}: {error}", root.display()))
+}
