@@ -65,14 +65,20 @@ fn within_seconds(test: impl FnOnce() -> Test + Send + 'static) {
 fn floods_on_many_links_keep_no_message_out_and_no_stop() {
     within_seconds(|| {
         actix::System::new().block_on(async {
-            let (a, b) = pair(&Hub::new()).await?;
-            let mut heard = b.subscribe_raw().await?;
-            for _ in 0..12 {
+            let hub = Hub::new();
+            let (a, b) = (member(1, &[2]).start()?, member(2, &[1]).start()?);
+            // The honest link is the last one that is read.
+            for _ in 0..30 {
                 a.attach(Made(|| (flood("house"), nowhere()))).await?;
             }
+            a.attach(hub.port("a")).await?;
+            attach(&b, hub.port("b")).await?;
+            let (mut here, mut there) = (a.subscribe_raw().await?, b.subscribe_raw().await?);
             for number in 0..20 {
                 a.publish_raw(format!("{number}")).await?;
-                assert_eq!(next(&mut heard).await.body, format!("{number}"));
+                assert_eq!(next(&mut there).await.body, format!("{number}"));
+                b.publish_raw("answer").await?;
+                assert_eq!(next(&mut here).await.body, "answer");
             }
             a.stop().await?;
             Ok(())

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use stringphone::tcp::{Limits, Tcp};
-use stringphone::{Event, LinkId, Refusal, TopicError, TopicHandle};
+use stringphone::{Event, LinkId, Refusal, TopicError, TopicHandle, Transport};
 use support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,6 +17,7 @@ async fn gateway(address: SocketAddr) -> Result<(TopicHandle, SocketAddr), Topic
     limits.partial_frame = Duration::from_millis(300);
     let mut room = Tcp::listen(address).limits(limits);
     let bound = room.bind().await?;
+    assert_eq!(room.facts().name, format!("tcp room {bound}"));
     let gateway = member(1, &[2, 3]).start()?;
     attach(&gateway, room).await?;
     Ok((gateway, bound))

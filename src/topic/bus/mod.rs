@@ -58,8 +58,6 @@ pub(super) struct Bus {
     outcomes: Vec<Outcome>,
 
     links: Vec<Attachment>,
-    /// The link that is read first in the next round.
-    first: usize,
     max_frame: usize,
     queue: mpsc::Receiver<Bytes>,
     /// A message that waits for room on the links.
@@ -104,7 +102,6 @@ impl Bus {
             commit: None,
             outcomes: Vec::new(),
             links: Vec::new(),
-            first: 0,
             max_frame: opened.max_frame,
             queue,
             waiting: None,
@@ -331,9 +328,7 @@ impl Bus {
 
     fn poll_links(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
-        let count = self.links.len();
-        self.first = (self.first + 1).checked_rem(count).unwrap_or(0);
-        for at in (self.first..count).chain(0..self.first) {
+        for at in 0..self.links.len() {
             for _ in 0..FRAMES {
                 // While records are on their way to the store, frames are better left with the
                 // link: what they cause would have to wait in the session.

@@ -71,6 +71,13 @@ impl TcpRoom {
     /// # Errors
     /// [`TransportError::Connect`] if the address cannot be bound.
     pub async fn bind(&mut self) -> Result<SocketAddr, TransportError> {
+        let local = self.bind_listener().await?;
+        // From now on the room is known by the port it got.
+        self.address = local.to_string();
+        Ok(local)
+    }
+
+    async fn bind_listener(&mut self) -> Result<SocketAddr, TransportError> {
         let listener = match self.listener.take() {
             Some(listener) => listener,
             None => self.listen().await.map_err(TransportError::Connect)?,
@@ -98,7 +105,7 @@ impl Transport for TcpRoom {
     }
 
     async fn connect(&mut self, channels: Channels) -> Result<Link, TransportError> {
-        self.bind().await?;
+        self.bind_listener().await?;
         let Some(listener) = self.listener.take() else {
             return Err(TransportError::Closed);
         };
