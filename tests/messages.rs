@@ -279,7 +279,11 @@ fn neither_keys_nor_messages_are_ever_logged() -> Test {
     assert!(log.contains("the log is on"));
     let seed = identity(1).expose_seed();
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let state = state(1, &[2]);
+    let topic_key = state.topic_key.ok_or("a topic key")?;
     let secrets = [
+        hex(topic_key.expose_secret()),
+        hex(state.exchange_key.expose_secret()),
         hex(&seed[..]),
         format!("{:?}", &seed[..8]),
         hex(b"the plaintext"),

@@ -72,7 +72,7 @@ pub enum Command<'a> {
     /// Believe that this participant's answer is the right one: take its topic key into use and
     /// trust it.
     Confirm(ParticipantId),
-    /// Throw this participant's answer away.
+    /// Throw this participant's answer away, and others in its name for a while.
     Reject(ParticipantId),
     /// Trust a participant.
     Trust(PublicKey),
@@ -235,8 +235,8 @@ pub enum Refusal {
     /// Too many unanswered introductions or replies wait already.
     #[error("too many of its kind wait already")]
     PoolFull,
-    /// From a newcomer that was turned down a moment ago.
-    #[error("from a newcomer that was turned down")]
+    /// From a newcomer, or in the name of a replier, that was turned down a moment ago.
+    #[error("from somebody who was turned down a moment ago")]
     Denied,
 }
 
@@ -287,8 +287,8 @@ pub struct Limits {
     pub frame: usize,
     /// Introductions that wait for a decision at the same time (default 16).
     pub introductions: usize,
-    /// Milliseconds that an introduction waits, or that a decision about one is remembered
-    /// (default 60,000).
+    /// Milliseconds that an introduction waits, and that a decision about one, or about an answer
+    /// to ours, is remembered (default 60,000).
     pub introduction_ms: u64,
     /// Answers to our introduction that wait for confirmation at the same time (default 8).
     pub answers: usize,

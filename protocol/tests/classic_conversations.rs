@@ -114,6 +114,22 @@ fn a_full_roster_takes_nobody_and_loses_nobody() {
 }
 
 #[test]
+fn an_answer_that_was_turned_down_is_not_asked_about_again_for_a_while() {
+    let (mut member, mut lamp) = (member(1, &[]), newcomer(2));
+    let reply = member.answers(&lamp.introduces());
+    assert_eq!(lamp.hear(&reply), Event::Answered(key(1)));
+    assert_eq!(lamp.command(Command::Reject(id(1))), Ok(vec![]));
+    assert_eq!(lamp.command(Command::Confirm(id(1))), Err(CommandError::Unknown(id(1))));
+    assert_eq!(lamp.hear(&reply), Event::Refused(Refusal::Denied));
+    // Another key in the same name is another question.
+    let other = in_the_name_of(key(1), &impostor(9).answers(&lamp.introduces()));
+    assert_eq!(lamp.hear(&other), Event::Answered(key(1)));
+    assert_eq!(lamp.command(Command::Reject(id(1))), Ok(vec![]));
+    lamp.now += 60_000;
+    assert_eq!(lamp.hear(&reply), Event::Answered(key(1)), "it is forgotten by now");
+}
+
+#[test]
 fn a_waived_joiner_takes_the_first_answer() {
     let mut lamp = newcomer_with(2, settings(Admitter::Waived));
     let introduction = lamp.introduces();

@@ -31,16 +31,20 @@ pub(crate) fn key(number: u8) -> PublicKey {
     identity(number).public_key()
 }
 
-/// A member of a topic whose key all of the house hold, and who trusts these others.
-pub(crate) fn member(number: u8, trusted: &[u8]) -> TopicBuilder {
+/// What a member holds of a topic whose key all of the house hold, and whom it trusts.
+pub(crate) fn state(number: u8, trusted: &[u8]) -> ClassicState {
     let mut shared = ChaCha20Rng::from_seed([99; 32]);
     let mut own = ChaCha20Rng::from_seed([number; 32]);
-    let state = ClassicState {
+    ClassicState {
         topic_key: ClassicState::found(&mut shared).topic_key,
         exchange_key: ClassicState::join(&mut own).exchange_key,
         participants: trusted.iter().map(|number| key(*number)).collect(),
-    };
-    Topic::import("house", identity(number), state).classic()
+    }
+}
+
+/// A member of that topic.
+pub(crate) fn member(number: u8, trusted: &[u8]) -> TopicBuilder {
+    Topic::import("house", identity(number), state(number, trusted)).classic()
 }
 
 /// Members 1 and 2, who trust each other, on one hub.

@@ -174,6 +174,8 @@ pub(super) struct Answer {
     pub(super) topic_key: TopicKey,
     /// Another topic key came in the same name.
     contested: bool,
+    /// Turned down, and until when that is remembered, so that nobody is asked again and again.
+    rejected: Option<u64>,
 }
 
 impl Answers {
@@ -182,33 +184,67 @@ impl Answers {
         &mut self,
         key: PublicKey,
         topic_key: TopicKey,
+        now: u64,
         limits: &Limits,
     ) -> Result<(), Refusal> {
-        let full = self.0.len() >= limits.answers;
+        self.0.retain(|_, known| known.rejected.is_none_or(|until| now < until));
+        let waiting = self.0.values().filter(|known| known.rejected.is_none()).count();
+        let full = waiting >= limits.answers;
         match self.0.get_mut(&key.id()) {
+            Some(known) if known.topic_key == topic_key && known.rejected.is_some() => {
+                Err(Refusal::Denied)
+            }
             Some(known) if known.topic_key == topic_key => Err(Refusal::Unasked),
+            // Another key than the one that was turned down is another question.
+            Some(known) if known.rejected.is_some() => {
+                *known = Answer { key, topic_key, contested: false, rejected: None };
+                Ok(())
+            }
             Some(known) => {
                 known.contested = true;
                 Ok(())
             }
             None if full => Err(Refusal::PoolFull),
             None => {
-                self.0.insert(key.id(), Answer { key, topic_key, contested: false });
+                if self.0.len() >= limits.answers {
+                    self.drop_oldest_rejected();
+                }
+                self.0
+                    .insert(key.id(), Answer { key, topic_key, contested: false, rejected: None });
                 Ok(())
             }
         }
     }
 
+    fn drop_oldest_rejected(&mut self) {
+        let rejected = self.0.iter().filter_map(|(id, known)| Some((known.rejected?, *id)));
+        if let Some((_, id)) = rejected.min() {
+            self.0.remove(&id);
+        }
+    }
+
     pub(super) fn find(&self, id: ParticipantId) -> Result<&Answer, CommandError> {
         match self.0.get(&id) {
-            None => Err(CommandError::Unknown(id)),
+            None | Some(Answer { rejected: Some(_), .. }) => Err(CommandError::Unknown(id)),
             Some(answer) if answer.contested => Err(CommandError::Contested(id)),
             Some(answer) => Ok(answer),
         }
     }
 
-    pub(super) fn reject(&mut self, id: ParticipantId) -> Result<(), CommandError> {
-        self.0.remove(&id).map(drop).ok_or(CommandError::Unknown(id))
+    pub(super) fn reject(
+        &mut self,
+        id: ParticipantId,
+        now: u64,
+        limits: &Limits,
+    ) -> Result<(), CommandError> {
+        let waiting = self.0.get_mut(&id).filter(|answer| answer.rejected.is_none());
+        let waiting = waiting.ok_or(CommandError::Unknown(id))?;
+        waiting.rejected = Some(now.saturating_add(limits.introduction_ms));
+        if waiting.contested {
+            // Which of the keys was meant, nobody knows.
+            self.0.remove(&id);
+        }
+        Ok(())
     }
 
     pub(super) fn clear(&mut self) {

@@ -176,7 +176,7 @@ impl ClassicSession {
         match Frame::parse(frame)? {
             Frame::Message(message) => self.read(&message),
             Frame::Introduction(introduction) => self.meet(&introduction, moment),
-            Frame::Reply(reply) => self.weigh(&reply),
+            Frame::Reply(reply) => self.weigh(&reply, moment.now),
         }
     }
 
@@ -251,7 +251,7 @@ impl ClassicSession {
     }
 
     /// Somebody answers an introduction: ours?
-    fn weigh(&mut self, reply: &Reply<'_>) -> Result<(), Refusal> {
+    fn weigh(&mut self, reply: &Reply<'_>, now: u64) -> Result<(), Refusal> {
         if reply.key.id() == self.identity.id() {
             return Err(Refusal::Own);
         }
@@ -276,7 +276,7 @@ impl ClassicSession {
             return Ok(());
         }
         // In the name of a key that can't be trusted it waits like any other.
-        self.answers.add(reply.key, topic_key, &self.settings.limits)?;
+        self.answers.add(reply.key, topic_key, now, &self.settings.limits)?;
         self.outbox.event(Event::Answered(reply.key));
         Ok(())
     }
@@ -298,7 +298,7 @@ impl ClassicSession {
             Command::Admit(id) => self.admit(id, moment),
             Command::Deny(id) => self.newcomers.deny(id, moment.now, &self.settings.limits),
             Command::Confirm(id) => self.confirm(id),
-            Command::Reject(id) => self.answers.reject(id),
+            Command::Reject(id) => self.answers.reject(id, moment.now, &self.settings.limits),
             Command::Trust(key) => self.trust(key, Vec::new()),
             Command::Remove(id) => self.remove(id),
         }

@@ -206,8 +206,11 @@ impl Bus {
             // Going on would send what is not stored.
             Err(error) => {
                 tracing::error!(%error, topic = %self.shared.name, "the topic stops");
-                self.outcomes.clear();
-                self.failed = Some(error.into());
+                let error = TopicError::from(error);
+                for outcome in self.outcomes.drain(..) {
+                    drop(outcome.send(Err(error.clone())));
+                }
+                self.failed = Some(error);
             }
         }
         true
