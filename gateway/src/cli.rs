@@ -180,7 +180,7 @@ pub(crate) struct Join {
 pub(crate) struct Send {
     /// The message; without it, each line of standard input is one
     pub(crate) text: Option<String>,
-    /// Wait this long for a link, where no `up` or `join` runs
+    /// Wait this long for the `up` or `join` of this home, or for a link where none runs
     #[arg(long, value_name = "SECS", default_value = "30", value_parser = seconds)]
     pub(crate) timeout: Duration,
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::termios::tcgetwinsize;
 use tokio::sync::mpsc;
 
 use crate::failure::Failure;
@@ -14,6 +15,9 @@ use crate::text;
 const QUEUE: usize = 256;
 /// How long the end of the process waits for one.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a terminal has that does not say.
+const COLUMNS: usize = 80;
 
 enum Line {
     Out(String),
@@ -28,7 +32,7 @@ pub(crate) struct Console {
 }
 
 /// The thread that writes.
-pub(crate) struct Writing(JoinHandle<()>, std::sync::mpsc::Receiver<()>);
+pub(crate) struct Writing(JoinHandle<io::Result<()>>, std::sync::mpsc::Receiver<()>);
 
 impl Console {
     pub(crate) fn start(json: bool) -> (Self, Writing) {
@@ -37,10 +41,13 @@ impl Console {
         let thread = thread::spawn(move || {
             let _until_the_end = done;
             while let Some(line) = queue.blocking_recv() {
-                if write(line).is_err() {
-                    return;
+                match write(line) {
+                    // Whoever read has heard enough.
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                    written => written?,
                 }
             }
+            Ok(())
         });
         (Self { lines, json }, Writing(thread, finished))
     }
@@ -54,7 +61,11 @@ impl Console {
         let line = if self.json {
             text::json_line(report).map_err(|error| Failure::failed(error.to_string()))?
         } else {
-            text::for_terminal(&report.to_string())
+            let line = text::for_terminal(&report.to_string());
+            match (report, columns()) {
+                (Report::Message { .. }, Some(columns)) => text::in_rows(&line, columns),
+                _ => line,
+            }
         };
         self.write(Line::Out(line + "\n")).await
     }
@@ -70,6 +81,11 @@ impl Console {
         self.write(Line::Diagnostic(text::for_terminal(question))).await
     }
 
+    /// Waits until nothing can be said any more.
+    pub(crate) async fn closed(&self) {
+        self.lines.closed().await;
+    }
+
     /// The last words of a command.
     pub(crate) fn failed(&self, failure: &Failure) {
         if !matches!(failure, Failure::Unheard) {
@@ -82,6 +98,13 @@ impl Console {
     async fn write(&self, line: Line) -> Result<(), Failure> {
         self.lines.send(line).await.map_err(|_| Failure::Unheard)
     }
+}
+
+/// How wide the terminal is that stdout goes to, if it is one.
+fn columns() -> Option<usize> {
+    let size = tcgetwinsize(io::stdout()).ok()?;
+    // Some terminals don't know.
+    Some(if size.ws_col == 0 { COLUMNS } else { size.ws_col.into() })
 }
 
 fn write(line: Line) -> io::Result<()> {
@@ -100,13 +123,22 @@ fn write(line: Line) -> io::Result<()> {
 }
 
 impl Writing {
-    /// Waits for what is left to be written, for a while.
-    pub(crate) fn finish(self) {
+    /// Waits for what is left to be written, for a while. Gives, and tells, what is wrong with
+    /// stdout.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
         let Self(thread, finished) = self;
         // Nothing is ever sent: it ends with the thread, or the patience does.
         let ended = finished.recv_timeout(PATIENCE);
         if ended == Err(std::sync::mpsc::RecvTimeoutError::Disconnected) {
-            let _ = thread.join();
+            // A thread that panicked has told so.
+            if let Ok(Err(error)) = thread.join() {
+                let failure = Failure::failed(format!("standard output: {error}"));
+                let words = text::for_terminal(&format!("stringphone: {failure}"));
+                // Where stderr is broken as well, the exit code has to do.
+                let _ = writeln!(io::stderr(), "{words}");
+                return Err(failure);
+            }
         }
+        Ok(())
     }
 }

@@ -55,6 +55,9 @@ impl From<TopicError> for Failure {
                  --classic ADDRESS` and have somebody admit it"
                     .into()
             }
+            TopicError::Unsent { messages } => {
+                format!("messages not sent: {messages}; a link was down, or took nothing")
+            }
             other => other.to_string(),
         })
     }

@@ -36,8 +36,9 @@ fn main() -> ExitCode {
         console.failed(&failure);
     }
     drop(console);
-    writing.finish();
-    ExitCode::from(code)
+    // Results that nobody got are no success.
+    let written = writing.finish().map_or_else(|failure| failure.code(), |()| 0);
+    ExitCode::from(if code == 0 { written } else { code })
 }
 
 /// The actors have threads of their own; what is left for this one is little.

@@ -7,9 +7,11 @@ use std::fmt::Write as _;
 fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
+            // Controls of direction and the like, and what shows nothing or only a blank.
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
 /// Whether a terminal shows this text as it is, on one line.
@@ -28,6 +30,27 @@ pub(crate) fn for_terminal(text: &str) -> String {
         }
     }
     safe
+}
+
+/// A line in rows that fit the terminal, all but the first marked: where the terminal itself
+/// wrapped it, what others say could be made to look like a line of ours.
+pub(crate) fn in_rows(line: &str, columns: usize) -> String {
+    const MARK: &str = "    | ";
+    let mut rows = String::with_capacity(line.len());
+    let mut column = 0;
+    for character in line.chars() {
+        // Beyond ASCII some are as wide as two, and it does no harm to take all for such.
+        let width = if character.is_ascii() { 1 } else { 2 };
+        // At least one on each row, however narrow the terminal.
+        if column > MARK.len() && column + width > columns {
+            rows.push('\n');
+            rows.push_str(MARK);
+            column = MARK.len();
+        }
+        rows.push(character);
+        column += width;
+    }
+    rows
 }
 
 /// One line of JSON, which a terminal may well be shown: JSON itself lets through what is harmful
@@ -89,6 +112,24 @@ mod tests {
         }
         let json = json_line(&nasty).unwrap();
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), nasty);
+    }
+
+    #[test]
+    fn what_is_invisible_is_escaped() {
+        for range in
+            ["\u{34f}", "\u{115f}", "\u{1160}", "\u{2800}", "\u{3164}", "\u{e0100}", "\u{e01ef}"]
+        {
+            assert!(!is_printable(range), "{}", range.escape_unicode());
+        }
+    }
+
+    #[test]
+    fn only_the_first_row_of_a_line_is_not_marked() {
+        assert_eq!(in_rows("short", 10), "short");
+        assert_eq!(in_rows("0123456789* all", 10), "0123456789\n    | * al\n    | l");
+        assert_eq!(in_rows("01234567ää", 10), "01234567ä\n    | ä");
+        let narrow = in_rows("01234567", 0);
+        assert_eq!(narrow, "0123456\n    | 7", "no row without a character");
     }
 
     #[test]

@@ -105,7 +105,7 @@ pub(super) async fn once(app: &App<'_>, request: Request) -> Result<(), Failure>
 pub(super) async fn running(app: &App<'_>, request: Request) -> Result<(), Failure> {
     app.home.check()?;
     let client = Client::connect(&app.home).await?;
-    let mut client = client.ok_or_else(|| {
+    let client = client.ok_or_else(|| {
         Failure::failed(format!(
             "neither `up` nor `join` runs for {}; only they have questions and links",
             app.home.folder().display()

@@ -69,6 +69,7 @@ pub(super) async fn import(app: &App<'_>, file: &Path) -> Result<(), Failure> {
     let state = state(topic_key, participants)?;
     if let Err(failure) = settle(app, &old.topic, &identity, state, &lock).await {
         // Nothing of it stays, so that it can be tried again.
+        app.home.move_out(&lock);
         let _ = fs::remove_file(app.home.topic_file(&old.topic));
         return Err(failure);
     }
@@ -103,21 +104,30 @@ async fn read(app: &App<'_>, file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure>
 
 impl Participants {
     fn keys(self) -> Result<Vec<PublicKey>, Failure> {
-        let key = |text: String| {
-            text.parse::<PublicKey>()
-                .map_err(|error| Failure::failed(format!("`participants`: {text:?}: {error}")))
-        };
+        // Never what was found: it may be a secret in the wrong place, and half of all secrets
+        // would also do as public keys.
+        let wrong =
+            |which: String, what: &str| Failure::failed(format!("`participants`: {which} {what}"));
+        let no_key = "is no public key of 64 hexadecimal digits";
         match self {
-            Self::Keys(keys) => keys.into_iter().map(key).collect(),
+            Self::Keys(keys) => {
+                let keys = keys.into_iter().zip(1..).map(|(text, place)| {
+                    text.parse().map_err(|_| wrong(format!("number {place}"), no_key))
+                });
+                keys.collect()
+            }
             Self::ById(keys) => {
                 let named = keys.into_iter().map(|(id, text)| {
-                    let key = key(text)?;
-                    if id.parse::<ParticipantId>().is_ok_and(|id| id == key.id()) {
+                    let id = id
+                        .parse::<ParticipantId>()
+                        .map_err(|_| wrong("a name".into(), "is no id of 32 hexadecimal digits"))?;
+                    let key = text
+                        .parse::<PublicKey>()
+                        .map_err(|_| wrong(format!("what belongs to {id}"), no_key))?;
+                    if id == key.id() {
                         Ok(key)
                     } else {
-                        Err(Failure::failed(format!(
-                            "`participants`: {id:?} is not the id of {key}"
-                        )))
+                        Err(wrong(format!("what belongs to {id}"), "is not its public key"))
                     }
                 });
                 named.collect()
@@ -139,7 +149,7 @@ fn state(topic_key: TopicKey, participants: Vec<PublicKey>) -> Result<ClassicSta
     })
 }
 
-/// The topic first: a home with an identity counts as taken.
+/// The config last: it must not remember a topic that is not there.
 async fn settle(
     app: &App<'_>,
     name: &str,
@@ -147,14 +157,14 @@ async fn settle(
     state: ClassicState,
     lock: &Lock,
 ) -> Result<(), Failure> {
+    let mut config = app.home.config()?;
     let topic = Topic::import(name, identity.clone(), state);
     let topic = topic.classic().store(app.home.store(name)).start()?;
     topic.ready().await?;
     topic.stop().await?;
-    let mut config = app.home.config()?;
+    app.home.move_in(identity, lock)?;
     config.remember(name, TopicConfig::new(Origin::Imported));
-    app.home.keep_config(&config, lock)?;
-    app.home.move_in(identity, lock)
+    app.home.keep_config(&config, lock)
 }
 
 fn taken(app: &App<'_>) -> Failure {

@@ -72,7 +72,7 @@ fn how(config: &Config, topic: &str) -> Result<TopicConfig, Failure> {
         return Err(Failure::failed(format!(
             "this home brought topic {topic:?} up itself, with a key of its own; it can't join \
              another of that name. Give the device that joins a home of its own: stringphone \
-             --home ~/lamp join --classic --topic {} ADDRESS",
+             --home ~/lamp join --classic --topic={} ADDRESS",
             text::for_shell(topic)
         )));
     }

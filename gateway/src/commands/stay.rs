@@ -34,6 +34,7 @@ impl Stay<'_> {
             told = tell(app, reports, once) => told,
             asked = ask::ask(app, &node) => asked,
             () = signals.caught() => Ok(()),
+            () = app.console.closed() => Err(Failure::Unheard),
             failure = deadline => Err(failure),
         };
         let stopped = node.stop().await;

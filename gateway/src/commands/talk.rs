@@ -16,18 +16,25 @@ const LINE: u64 = 1 << 20;
 
 pub(super) async fn send(app: &App<'_>, args: Send) -> Result<(), Failure> {
     let mut access = Access::open(app, "send").await?;
-    if let Access::Here(here) = &access {
-        link(app, here, &args).await?;
+    match &mut access {
+        Access::Here(here) => link(app, here, &args).await?,
+        Access::Running(client) => client.wait(args.timeout),
     }
-    let sent = publish(app, &mut access, args.text).await;
+    let published = publish(app, &mut access, args.text).await;
     let broken = matches!(&access, Access::Here(here) if here.node.links_up() == 0);
-    access.close().await?;
-    sent?;
+    let closed = access.close().await;
+    let sent = published?;
+    // Only now has everything left.
+    closed?;
     if broken {
         return Err(Failure::failed(
             "the link broke while messages were sent: the last ones may not have arrived",
         ));
     }
+    if app.console.is_json() {
+        app.console.say(&sent).await?;
+    }
+    // Otherwise nothing to say is good news.
     Ok(())
 }
 
@@ -50,7 +57,11 @@ async fn link(app: &App<'_>, here: &Here, args: &Send) -> Result<(), Failure> {
     })
 }
 
-async fn publish(app: &App<'_>, access: &mut Access, text: Option<String>) -> Result<(), Failure> {
+async fn publish(
+    app: &App<'_>,
+    access: &mut Access,
+    text: Option<String>,
+) -> Result<Report, Failure> {
     let (mut messages, mut links_up) = (0, 1);
     if let Some(text) = text {
         links_up = publish_one(access, Body::Text(text)).await?;
@@ -66,11 +77,7 @@ async fn publish(app: &App<'_>, access: &mut Access, text: Option<String>) -> Re
         let note = "(no link is up: it is sent once one is)";
         app.console.note(note).await?;
     }
-    if !app.console.is_json() {
-        // Nothing to say is good news.
-        return Ok(());
-    }
-    app.console.say(&Report::Sent { messages, links_up }).await
+    Ok(Report::Sent { messages, links_up })
 }
 
 /// Publishes a message, and gives how many links are up.

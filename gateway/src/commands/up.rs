@@ -81,7 +81,7 @@ async fn greet(app: &App<'_>, node: &Node, address: SocketAddr) -> Result<(), Fa
         topic: node.name().to_owned(),
         address: address.to_string(),
         who: (&node.participant()).into(),
-        invitation: format!("stringphone --home ~/lamp join --classic --topic {topic} {reached}"),
+        invitation: format!("stringphone --home ~/lamp join --classic --topic={topic} {reached}"),
     };
     app.console.say(&up).await?;
     if address.ip().is_loopback() {
@@ -95,7 +95,7 @@ async fn greet(app: &App<'_>, node: &Node, address: SocketAddr) -> Result<(), Fa
 fn not_joined(app: &App<'_>, topic: &str) -> Failure {
     Failure::failed(format!(
         "this home has asked to join topic {topic:?} and was not admitted yet. Go on with `{} join \
-         --classic --topic {} ADDRESS`, or bring up a topic of another name with --topic",
+         --classic --topic={} ADDRESS`, or bring up a topic of another name with --topic",
         app.home.command(),
         text::for_shell(topic)
     ))

@@ -1,10 +1,12 @@
 //! The side that asks. Not here: what becomes of the reply.
 
 use std::io;
+use std::time::Duration;
 
 use futures::SinkExt;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 use tokio_util::codec::{Framed, LinesCodec};
 
 use super::{LINE, Request, lines};
@@ -13,50 +15,86 @@ use crate::home::Home;
 use crate::report::Report;
 use crate::text;
 
-/// A connection to the process that owns the home.
-pub(crate) struct Client(Framed<UnixStream, LinesCodec>);
+/// How long the running process may take to reply.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The way to the process that owns the home. Each request has a connection of its own: one that
+/// idles in between would be closed.
+pub(crate) struct Client {
+    home: Home,
+    patience: Duration,
+}
+
+struct Connection {
+    lines: Framed<UnixStream, LinesCodec>,
+    /// None where it may take forever.
+    patience: Option<Duration>,
+}
 
 impl Client {
     /// `None` where no process runs.
     pub(crate) async fn connect(home: &Home) -> Result<Option<Self>, Failure> {
-        let path = home.socket();
-        match UnixStream::connect(&path).await {
-            Ok(stream) => Ok(Some(Self(Framed::new(stream, lines())))),
-            Err(error) => match error.kind() {
-                // Or one that was killed and left its socket behind.
-                io::ErrorKind::NotFound
-                | io::ErrorKind::ConnectionRefused
-                // A path this long is nobody's socket.
-                | io::ErrorKind::InvalidInput => Ok(None),
-                _ => Err(Failure::file(&path, &error)),
-            },
-        }
+        let running = connect(home).await?;
+        Ok(running.map(|_| Self { home: home.clone(), patience: PATIENCE }))
+    }
+
+    /// Waits this long for replies, instead of the usual time.
+    pub(crate) fn wait(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// Asks, and gives what is replied, line by line.
     pub(crate) async fn ask(
-        &mut self,
+        &self,
         request: &Request,
-    ) -> Result<BoxStream<'_, Result<Report, Failure>>, Failure> {
+    ) -> Result<BoxStream<'static, Result<Report, Failure>>, Failure> {
         let line = text::json_line(request).map_err(|error| Failure::failed(error.to_string()))?;
         if line.len() > LINE {
             return Err(Failure::failed("the message is too long"));
         }
-        // Where this fails, the server may still have said why it hung up.
-        let _ = self.0.send(line).await;
-        let replies = stream::unfold(Some(self), async |client| {
-            let client = client?;
-            match client.reply().await {
+        let stream = connect(&self.home).await?.ok_or_else(gone)?;
+        let endless = matches!(request, Request::Listen { .. });
+        let patience = (!endless).then_some(self.patience);
+        let mut connection = Connection { lines: Framed::new(stream, lines()), patience };
+        connection.send(line).await?;
+        let replies = stream::unfold(Some(connection), async |connection| {
+            let mut connection = connection?;
+            match connection.reply().await {
                 Ok(Report::Done) => None,
-                Ok(report) => Some((Ok(report), Some(client))),
+                Ok(report) => Some((Ok(report), Some(connection))),
                 Err(failure) => Some((Err(failure), None)),
             }
         });
         Ok(replies.boxed())
     }
+}
+
+async fn connect(home: &Home) -> Result<Option<UnixStream>, Failure> {
+    let path = home.socket();
+    match UnixStream::connect(&path).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) => match error.kind() {
+            // Or one that was killed and left its socket behind.
+            io::ErrorKind::NotFound
+            | io::ErrorKind::ConnectionRefused
+            // A path this long is nobody's socket.
+            | io::ErrorKind::InvalidInput => Ok(None),
+            _ => Err(Failure::file(&path, &error)),
+        },
+    }
+}
+
+impl Connection {
+    async fn send(&mut self, line: String) -> Result<(), Failure> {
+        let sent = in_time(self.patience, self.lines.send(line)).await?;
+        // Where this fails, the server may still have said why it hung up.
+        drop(sent);
+        Ok(())
+    }
 
     async fn reply(&mut self) -> Result<Report, Failure> {
-        let line = self.0.next().await.ok_or_else(gone)?.map_err(|_| gone())?;
+        let line = in_time(self.patience, self.lines.next()).await?;
+        let line = line.ok_or_else(gone)?.map_err(|_| gone())?;
         let report = serde_json::from_str(&line).map_err(|error| {
             Failure::failed(format!(
                 "the running process replied what this release does not understand: {error}"
@@ -69,6 +107,23 @@ impl Client {
             report => Ok(report),
         }
     }
+}
+
+/// A process that was paused accepts connections, and never replies.
+async fn in_time<T>(
+    patience: Option<Duration>,
+    work: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    let Some(patience) = patience else {
+        return Ok(work.await);
+    };
+    timeout(patience, work).await.map_err(|_| {
+        Failure::Unanswered(format!(
+            "the process that runs this home has not replied in {} s; is it paused or busy? \
+             Whether it has done what was asked is not known",
+            patience.as_secs()
+        ))
+    })
 }
 
 fn gone() -> Failure {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::{SinkExt, StreamExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::codec::{Framed, LinesCodec, LinesCodecError};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -22,6 +23,8 @@ use crate::text;
 
 /// Clients at the same time.
 const CLIENTS: usize = 32;
+/// A client that asks nothing for this long gives its seat back.
+const IDLE: Duration = Duration::from_secs(10);
 /// A failed `accept` is tried again after this long.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -89,12 +92,24 @@ fn busy() -> Failure {
 type Lines = Framed<UnixStream, LinesCodec>;
 
 async fn serve(client: &mut Lines, node: &Node) -> Result<(), LinesCodecError> {
-    while let Some(line) = client.next().await {
+    loop {
+        let Ok(line) = timeout(IDLE, client.next()).await else {
+            let failure = Failure::Unanswered("no request came in time".into());
+            return say(client, &(&failure).into()).await;
+        };
+        let Some(line) = line else {
+            return Ok(());
+        };
         let request = match line {
             Ok(line) => serde_json::from_str(&line)
                 .map_err(|error| Failure::Usage(format!("no request: {error}"))),
             Err(LinesCodecError::MaxLineLengthExceeded) => {
                 let failure = Failure::Usage("the line is too long".into());
+                return say(client, &(&failure).into()).await;
+            }
+            // What is no UTF-8.
+            Err(LinesCodecError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                let failure = Failure::Usage("no request: the line is not UTF-8".into());
                 return say(client, &(&failure).into()).await;
             }
             Err(error) => return Err(error),
@@ -108,7 +123,6 @@ async fn serve(client: &mut Lines, node: &Node) -> Result<(), LinesCodecError> {
             Err(failure) => say(client, &(&failure).into()).await?,
         }
     }
-    Ok(())
 }
 
 async fn reply(

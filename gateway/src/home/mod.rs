@@ -122,6 +122,12 @@ impl Home {
         Ok(keyfile::save(self.key_file(), identity)?)
     }
 
+    /// Whoever has just moved in did so in vain.
+    pub(crate) fn move_out(&self, _: &Lock) {
+        // There may be no file yet.
+        let _ = fs::remove_file(self.key_file());
+    }
+
     /// Whether somebody lives here, or left something.
     pub(crate) fn is_taken(&self) -> bool {
         let topics = fs::read_dir(self.topics());

@@ -4,8 +4,10 @@ use futures::StreamExt;
 use futures::future::OptionFuture;
 use stringphone::{Event, Events, Introduction, Introductions, Participant, TopicHandle};
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 use super::Node;
+use super::tally::Tally;
 use crate::failure::Failure;
 use crate::report::{About, Report};
 
@@ -24,9 +26,40 @@ impl Sources {
     }
 }
 
+/// What others can cause in any number.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Recurring {
+    Refused(String),
+    Lost(String),
+    Lagged,
+}
+
+impl Recurring {
+    /// What recurs, and how often this time.
+    fn of(report: &Report) -> Option<(Self, u64)> {
+        match report {
+            Report::Refused { reason, frames } => Some((Self::Refused(reason.clone()), *frames)),
+            Report::Lost { link, frames } => Some((Self::Lost(link.clone()), *frames)),
+            Report::Lagged { missed } => Some((Self::Lagged, *missed)),
+            _ => None,
+        }
+    }
+
+    fn report(self, number: u64) -> Report {
+        match self {
+            Self::Refused(reason) => Report::Refused { reason, frames: number },
+            Self::Lost(link) => Report::Lost { link, frames: number },
+            Self::Lagged => Report::Lagged { missed: number },
+        }
+    }
+}
+
 /// Runs until the topic stops.
 pub(super) async fn keep(node: Node, mut sources: Sources, reports: broadcast::Sender<Report>) {
     let asks = sources.introductions.is_some();
+    let mut tally = Tally::new();
+    // Nobody may be listening.
+    let tell = |report| drop(reports.send(report));
     loop {
         let introduction: OptionFuture<_> =
             sources.introductions.as_mut().map(StreamExt::next).into();
@@ -34,7 +67,7 @@ pub(super) async fn keep(node: Node, mut sources: Sources, reports: broadcast::S
             // In this order: a question that has lapsed goes before the same one comes again.
             biased;
             event = sources.events.next() => match event {
-                None => return,
+                None => break,
                 Some(Err(lagged)) => Some(Report::Lagged { missed: lagged.0 }),
                 // The question itself is told, once it can be answered.
                 Some(Ok(Event::Introduced(_))) if asks => None,
@@ -42,12 +75,23 @@ pub(super) async fn keep(node: Node, mut sources: Sources, reports: broadcast::S
                 Some(Ok(event)) => happened(&node, &event),
             },
             Some(Some(introduction)) = introduction => introduced(&node, introduction),
+            () = tally.due() => None,
         };
+        let now = Instant::now();
         if let Some(report) = report {
-            // Nobody may be listening.
-            let _ = reports.send(report);
+            let told = match Recurring::of(&report) {
+                None => Some(report),
+                Some((what, number)) => {
+                    let number = tally.count(what.clone(), number, now);
+                    number.map(|number| what.report(number))
+                }
+            };
+            told.into_iter().for_each(tell);
         }
+        // A flood may leave the timer no turn.
+        tally.take(now).into_iter().for_each(|(what, number)| tell(what.report(number)));
     }
+    tally.rest().for_each(|(what, number)| tell(what.report(number)));
 }
 
 fn happened(node: &Node, event: &Event) -> Option<Report> {

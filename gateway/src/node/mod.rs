@@ -4,6 +4,7 @@
 mod answers;
 mod keeper;
 mod questions;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -62,6 +63,16 @@ impl Node {
     /// Starts the topic, with no link yet.
     pub(crate) async fn start(home: &Home, plan: Plan<'_>) -> Result<Self, Failure> {
         let asks = plan.admission == Admission::Ask;
+        let file = home.topic_file(plan.topic);
+        if plan.origin == Origin::Imported && !file.exists() {
+            // Anew it would be another topic of the same name, with a key that nobody else has.
+            return Err(Failure::failed(format!(
+                "{}, with the imported keys of topic {:?}, is missing: put it back, or import \
+                 again into an empty home",
+                file.display(),
+                plan.topic
+            )));
+        }
         let topic = match plan.origin {
             Origin::Joined => Topic::join(plan.topic, plan.identity),
             Origin::Founded | Origin::Imported => Topic::found(plan.topic, plan.identity),

@@ -80,8 +80,10 @@ pub(crate) enum Report {
         reason: String,
         retry_in_ms: u64,
     },
+    /// Frames were refused: the first of a reason at once, from then on several in a line.
     Refused {
         reason: String,
+        frames: u64,
     },
     Lost {
         link: String,
@@ -132,10 +134,29 @@ pub(crate) enum About {
 
 /// What a message says: text, or hex digits where it is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "Fields")]
 pub(crate) enum Body {
     Text(String),
     Hex(String),
+}
+
+/// A body as it comes in: with the enum alone, serde would take the first and forget the other.
+#[derive(Deserialize)]
+struct Fields {
+    text: Option<String>,
+    hex: Option<String>,
+}
+
+impl TryFrom<Fields> for Body {
+    type Error = &'static str;
+
+    fn try_from(fields: Fields) -> Result<Self, Self::Error> {
+        match (fields.text, fields.hex) {
+            (Some(text), None) => Ok(Self::Text(text)),
+            (None, Some(hex)) => Ok(Self::Hex(hex)),
+            _ => Err("a message has either `text` or `hex`"),
+        }
+    }
 }
 
 /// How a topic is doing.
@@ -175,7 +196,7 @@ impl Report {
                 reason: reason.clone(),
                 retry_in_ms: u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX),
             },
-            Event::Refused(refusal) => Self::Refused { reason: refusal.to_string() },
+            Event::Refused(refusal) => Self::Refused { reason: refusal.to_string(), frames: 1 },
             Event::Lost { link, frames } => {
                 Self::Lost { link: format!("{link:?}"), frames: *frames }
             }
@@ -191,7 +212,7 @@ impl From<Result<Received, ReceiveError>> for Report {
                 Self::Message { from: received.from.to_string(), body: Body::of(&received.body) }
             }
             Err(ReceiveError::Lagged(lagged)) => Self::Lagged { missed: lagged.0 },
-            Err(error) => Self::Refused { reason: error.to_string() },
+            Err(error) => Self::Refused { reason: error.to_string(), frames: 1 },
         }
     }
 }

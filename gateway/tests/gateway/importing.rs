@@ -86,6 +86,44 @@ fn an_import_never_overwrites_and_a_failed_one_leaves_nothing() {
 }
 
 #[test]
+fn a_failed_import_leaves_no_config_and_no_key() {
+    let home = Home::new();
+    // Nothing can be renamed to a folder.
+    fs::create_dir_all(home.file("config.new")).unwrap();
+    fs::set_permissions(home.path(), Permissions::from_mode(0o700)).unwrap();
+    let good = old(&recorded()["receiver"]).to_string();
+    let failed = home.run_with(&["import", "-"], good.as_bytes());
+    assert_eq!(failed.code, 1, "{failed:?}");
+    assert!(!home.file("config.json").exists() && !home.file("identity.key").exists());
+    assert_eq!(fs::read_dir(home.file("topics")).unwrap().count(), 0);
+
+    fs::remove_dir(home.file("config.new")).unwrap();
+    fs::create_dir(home.file("identity.key")).unwrap();
+    let failed = home.run_with(&["import", "-"], good.as_bytes());
+    assert_eq!(failed.code, 1, "{failed:?}");
+    assert!(!home.file("config.json").exists());
+    fs::remove_dir(home.file("identity.key")).unwrap();
+    assert_eq!(home.run_with(&["import", "-"], good.as_bytes()).code, 0);
+}
+
+#[test]
+fn an_imported_topic_is_never_founded_anew() {
+    let home = Home::new();
+    let good = old(&recorded()["receiver"]).to_string();
+    assert_eq!(home.run_with(&["import", "-"], good.as_bytes()).code, 0);
+    let topics = || fs::read_dir(home.file("topics")).unwrap();
+    for topic in topics() {
+        fs::remove_file(topic.unwrap().path()).unwrap();
+    }
+    for command in [&["up", "--classic", "--listen", "127.0.0.1:0"][..], &["participants"]] {
+        let refused = home.run(command);
+        assert_eq!(refused.code, 1);
+        assert!(refused.err.contains("is missing"), "{}", refused.err);
+    }
+    assert_eq!(topics().count(), 0);
+}
+
+#[test]
 fn an_import_never_tells_a_secret() {
     let device = recorded()["receiver"].clone();
     let (seed, key) = (text(&device, "sign_seed"), text(&device, "topic_key"));
@@ -100,6 +138,11 @@ fn an_import_never_tells_a_secret() {
         with("seed", json!(format!("{seed}00"))),
         with("topic_key", json!([key])),
         with("participants", json!(seed)),
+        with("participants", json!([key, seed])),
+        with("participants", json!([format!("{seed}00")])),
+        with("participants", json!({ seed: key })),
+        with("participants", json!({ text(&device, "id"): seed })),
+        with("participants", json!({ text(&device, "id"): format!("{key}00") })),
         with("topic", json!({ "wrong": seed })),
         good.to_string().replace("\"topic_key\"", "\"topic_key\" nonsense"),
         seed.to_owned(),

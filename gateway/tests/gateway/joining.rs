@@ -13,7 +13,7 @@ fn lines(out: &str, kind: &str) -> usize {
 fn people_compare_fingerprints_at_two_terminals_and_both_sides_talk() {
     let (gateway, lamp) = (Home::new(), Home::new());
     let mut up = Terminal::start(&gateway, &["up", "--classic", "--listen", "127.0.0.1:0"]);
-    let address = up.shows("join --classic --topic home ");
+    let address = up.shows("join --classic --topic=home ");
     up.shows("link up");
     let gateways = gateway.told(&["whoami"]).remove(0);
 
@@ -40,7 +40,7 @@ fn people_compare_fingerprints_at_two_terminals_and_both_sides_talk() {
 fn a_no_at_the_terminal_keeps_the_newcomer_out() {
     let (gateway, lamp) = (Home::new(), Home::new());
     let mut up = Terminal::start(&gateway, &["up", "--classic", "--listen", "127.0.0.1:0"]);
-    let address = up.shows("join --classic --topic home ");
+    let address = up.shows("join --classic --topic=home ");
     let join = lamp.stay(&["join", "--classic", &address, "--timeout", "3"]);
     // Whatever is no yes is a no.
     up.answering("was turned down", "maybe");
@@ -154,4 +154,16 @@ fn a_home_does_not_join_a_topic_that_it_brought_up_itself() {
     let refused = gateway.run(&["join", "--classic", text(&told, "address"), "--timeout", "1"]);
     assert_eq!(refused.code, 1);
     assert!(refused.err.contains("a key of its own"), "{}", refused.err);
+}
+
+#[test]
+fn an_invitation_to_a_topic_whose_name_looks_like_an_option_works_as_it_is_printed() {
+    let (gateway, lamp) = (Home::new(), Home::new());
+    let (mut up, told) = gateway.up(&["--topic=-x", "--admission", "window:300"]);
+    let invitation = text(&told, "invitation").split_once(" join ").unwrap().1;
+    let words: Vec<_> = invitation.split(' ').collect();
+    let pinned = ["--once", "--trust-fingerprint", text(&told, "fingerprint")];
+    let join = [&["join"], &words[..], &pinned].concat();
+    assert_eq!(lamp.told(&join).last().unwrap()["type"], "ready");
+    up.json("joined");
 }

@@ -3,6 +3,7 @@
 mod homes;
 mod importing;
 mod joining;
+mod outputs;
 mod sockets;
 mod support;
 mod talking;

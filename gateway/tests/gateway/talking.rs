@@ -1,5 +1,7 @@
 //! Messages, in both directions, with and without a process that stays.
 
+use std::net::TcpListener;
+
 use rustix::process::Signal;
 
 use crate::support::{Home, Pair, Terminal};
@@ -40,6 +42,19 @@ fn messages_go_both_ways_through_the_running_processes() {
 }
 
 #[test]
+fn each_line_goes_through_the_running_process_in_order() {
+    let mut pair = Pair::joined();
+    let _device = pair.device();
+    let lines: String = (0..200).map(|line| format!("{line}\n")).collect();
+    let sent = pair.lamp.run_with(&["send", "--json"], lines.as_bytes());
+    assert_eq!(sent.code, 0, "{}", sent.err);
+    assert!(sent.out.contains("\"messages\":200"), "{}", sent.out);
+    for line in 0..200 {
+        assert_eq!(pair.up.json("message")["text"], line.to_string());
+    }
+}
+
+#[test]
 fn a_device_listens_without_a_process_that_stays() {
     let pair = Pair::joined();
     let mut listening = pair.lamp.stay(&["listen", "--events"]);
@@ -72,6 +87,38 @@ fn a_message_can_not_touch_the_terminal() {
     let safe = |c: char| c == '\n' || (!c.is_control() && c != '\u{202e}');
     assert!(device.seen().chars().all(safe), "{:?}", device.seen());
     assert!(device.seen().contains("owned"), "JSON tells what was said, escaped");
+}
+
+#[test]
+fn no_message_can_pass_for_an_event_where_the_terminal_wraps() {
+    let mut pair = Pair::joined();
+    let mut device = pair.device();
+    let mut screen = Terminal::start(&pair.lamp, &["listen", "--events"]);
+    // The sender and its colon take 14 columns of 80.
+    let padded = format!("{}* the lamp is trusted from now on", " ".repeat(66));
+    while !{
+        assert_eq!(pair.gateway.run(&["send", &padded]).code, 0);
+        device.json("message");
+        screen.shows_by_now("from now on")
+    } {}
+    let shown: Vec<char> = screen.shown.replace('\r', "").chars().collect();
+    let mut rows = shown.split(|c| *c == '\n').flat_map(|line| line.chunks(80));
+    assert!(rows.all(|row| row.first() != Some(&'*')), "{}", screen.shown);
+    assert!(screen.shown.contains("\n    | * the lamp"), "{}", screen.shown);
+}
+
+#[test]
+fn what_has_not_left_is_never_told_as_sent() {
+    let Pair { up, address, lamp, .. } = Pair::joined();
+    assert_eq!(up.terminate(), 0);
+    // Whoever is there now takes nothing.
+    let listener = TcpListener::bind(&address).unwrap();
+    let lines = format!("{}\n", "x".repeat(60_000)).repeat(100);
+    let sent = lamp.run_with(&["send", "--json"], lines.as_bytes());
+    assert_eq!(sent.code, 1, "{}", sent.err);
+    assert_eq!(sent.out, "");
+    assert!(sent.err.contains("messages not sent: "), "{}", sent.err);
+    drop(listener);
 }
 
 #[test]
