@@ -6,13 +6,16 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use futures::{FutureExt, Sink, SinkExt, Stream, StreamExt};
+use futures::{FutureExt, Sink, SinkExt, Stream, StreamExt, task::AtomicWaker};
 use stringphone_transport::{ChannelName, Channels, Facts, Frame, Link, Transport, TransportError};
 use tokio::{
     net::TcpStream,
@@ -29,8 +32,9 @@ use crate::{
 /// How many frames may wait for the task that writes.
 const QUEUE: usize = 64;
 
-/// How long closing may take to write what still waits.
-pub(crate) const CLOSING: Duration = Duration::from_secs(1);
+/// How long closing may take to write what was not flushed before, if the limits for a stall do not
+/// say less: closing is not to wait for a peer that does not read.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// A transport that connects to a room: reliable, with many channels.
 ///
@@ -74,21 +78,53 @@ impl Transport for TcpClient {
         let (queue, frames) = mpsc::channel(QUEUE);
         let (report, outcome) = oneshot::channel();
         let after = self.limits.write_stall;
+        let pending = Arc::new(Pending::default());
+        let written = Arc::clone(&pending);
         let writing = tokio::spawn(async move {
-            let result = write(writer, frames, channels).await.map_err(|error| match error {
-                TransportError::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    TransportError::Timeout { what: "writing", after }
-                }
-                error => error,
-            });
+            let result =
+                write(writer, frames, &written, channels).await.map_err(|error| match error {
+                    TransportError::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
+                        TransportError::Timeout { what: "writing", after }
+                    }
+                    error => error,
+                });
             let _ = report.send(result); // nobody asks once the link is dropped
         });
         let writing = Arc::new(AbortOnDropHandle::new(writing));
         let incoming = ClientIncoming { reader, writing: Arc::clone(&writing), ended: false };
-        let max_frame = self.limits.max_frame;
-        let queue = PollSender::new(queue);
-        let outgoing = ClientOutgoing { queue, outcome, closing: None, max_frame, writing };
+        let outgoing = ClientOutgoing {
+            queue: PollSender::new(queue),
+            pending,
+            outcome,
+            closing: None,
+            limits: self.limits,
+            writing,
+        };
         Ok(Link::new(incoming, outgoing))
+    }
+}
+
+/// The frames that were handed over and are not in the socket yet.
+#[derive(Default)]
+struct Pending {
+    frames: AtomicUsize,
+    flushing: AtomicWaker,
+}
+
+impl Pending {
+    fn add(&self) {
+        self.frames.fetch_add(1, SeqCst);
+    }
+
+    fn written(&self, frames: usize) {
+        self.frames.fetch_sub(frames, SeqCst);
+        self.flushing.wake();
+    }
+
+    fn poll_none(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // Registered first: what is written in between wakes.
+        self.flushing.register(cx.waker());
+        if self.frames.load(SeqCst) == 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -96,12 +132,15 @@ impl Transport for TcpClient {
 async fn write(
     mut writer: Writer,
     mut frames: mpsc::Receiver<Frame>,
+    pending: &Pending,
     mut channels: Channels,
 ) -> Result<(), TransportError> {
     let mut announced = BTreeSet::new();
     announce(&mut writer, &mut announced, channels.take_current()).await?;
+    let mut fed = 0;
     loop {
         writer.flush().await?;
+        pending.written(std::mem::take(&mut fed));
         tokio::select! {
             biased;
             () = channels.changed() => {
@@ -110,8 +149,10 @@ async fn write(
             frame = frames.recv() => {
                 let Some(frame) = frame else { break };
                 writer.feed(frame).await?;
+                fed = 1;
                 while let Ok(frame) = frames.try_recv() {
                     writer.feed(frame).await?;
+                    fed += 1;
                 }
             }
         }
@@ -164,19 +205,26 @@ impl Stream for ClientIncoming {
 
 struct ClientOutgoing {
     queue: PollSender<Frame>,
+    pending: Arc<Pending>,
     outcome: oneshot::Receiver<Result<(), TransportError>>,
     closing: Option<Pin<Box<Sleep>>>,
-    max_frame: usize,
+    limits: Limits,
     writing: Arc<AbortOnDropHandle<()>>,
 }
 
 impl ClientOutgoing {
-    /// Why the queue is closed.
-    fn failure(&mut self) -> TransportError {
-        match self.outcome.try_recv() {
-            Ok(Err(error)) => error,
-            _ => TransportError::Closed,
+    /// How the task that writes ended, once it has; told once.
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        if self.outcome.is_terminated() {
+            return Poll::Ready(Err(TransportError::Closed));
         }
+        let outcome = ready!(self.outcome.poll_unpin(cx));
+        Poll::Ready(outcome.unwrap_or(Err(TransportError::Closed)))
+    }
+
+    /// Why the task that writes takes no more frames.
+    fn poll_failure(&mut self, cx: &mut Context<'_>) -> Poll<TransportError> {
+        self.poll_outcome(cx).map(|outcome| outcome.err().unwrap_or(TransportError::Closed))
     }
 }
 
@@ -184,39 +232,45 @@ impl Sink<Frame> for ClientOutgoing {
     type Error = TransportError;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let ready = ready!(self.queue.poll_reserve(cx));
-        Poll::Ready(ready.map_err(|_| self.failure()))
+        match ready!(self.queue.poll_reserve(cx)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(_) => self.poll_failure(cx).map(Err),
+        }
     }
 
     fn start_send(mut self: Pin<&mut Self>, frame: Frame) -> Result<(), Self::Error> {
-        let (len, max) = (frame.bytes.len(), self.max_frame);
+        let (len, max) = (frame.bytes.len(), self.limits.max_frame);
         if len > max {
             return Err(TransportError::TooLarge { len, max });
         }
         if frame.channel.is_none() {
             return Err(TransportError::NoChannel);
         }
-        self.queue.send_item(frame).map_err(|_| self.failure())
+        self.pending.add();
+        self.queue.send_item(frame).map_err(|_| TransportError::Closed)
     }
 
-    /// What the queue has taken is on its way: its task writes without being asked.
-    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let failed = self.queue.is_closed();
-        Poll::Ready(if failed { Err(self.failure()) } else { Ok(()) })
+    /// Waits until all is in the socket; the stall limit of the task that writes bounds it.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if let Poll::Ready(error) = self.poll_failure(cx) {
+            return Poll::Ready(Err(error));
+        }
+        self.pending.poll_none(cx).map(Ok)
     }
 
-    /// Waits a second at most for what still waits in the queue.
+    /// Waits for what was not flushed and then for the shutdown; fails if they take too long.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.queue.close();
         if self.outcome.is_terminated() {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(())); // how it ended was told
         }
-        if let Poll::Ready(outcome) = self.outcome.poll_unpin(cx) {
-            return Poll::Ready(outcome.unwrap_or(Ok(())));
+        if let Poll::Ready(outcome) = self.poll_outcome(cx) {
+            return Poll::Ready(outcome);
         }
-        let closing = self.closing.get_or_insert_with(|| Box::pin(sleep(CLOSING)));
+        let after = self.limits.write_stall.min(CLOSING);
+        let closing = self.closing.get_or_insert_with(|| Box::pin(sleep(after)));
         ready!(closing.as_mut().poll(cx));
         self.writing.abort();
-        Poll::Ready(Err(TransportError::Timeout { what: "closing", after: CLOSING }))
+        Poll::Ready(Err(TransportError::Timeout { what: "closing", after }))
     }
 }

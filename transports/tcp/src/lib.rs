@@ -14,8 +14,10 @@
 //! # On the wire
 //!
 //! [`LengthPrefixed`](stringphone_transport::framing::LengthPrefixed) frames, each with a channel.
-//! A peer hears a channel once it has sent something on it; an empty frame does nothing else. A
-//! peer that only listens is welcome, and so is one that says nothing for days.
+//! A peer hears every channel that it has sent something on, for as long as it stays; an empty
+//! frame does nothing else. So it has to read: one that never does is put out once too much waits
+//! for it. A peer that only listens is welcome, and so is one that says nothing for days; but one
+//! that has never sent a frame, not even an empty one, makes place for others in a full room.
 //!
 //! # What happens to those who misbehave
 //!

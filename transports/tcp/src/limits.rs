@@ -21,9 +21,11 @@ pub struct Limits {
     /// How long a frame may take from its first byte to its last; 10 s. Silence between frames may
     /// last for ever.
     pub partial_frame: Duration,
-    /// How long the other side may accept no byte while some wait for it; 10 s.
+    /// How long the other side may accept no byte while some wait for it; 10 s. On Linux and
+    /// Android also how long it may leave unacknowledged what was sent, as when it has vanished.
     pub write_stall: Duration,
-    /// How many peers a room holds; 256. Further ones are turned away.
+    /// How many peers a room holds; 256. Further ones take the place of one that has not sent a
+    /// single frame for `partial_frame`, or are turned away.
     pub peers: usize,
     /// How many bytes may wait for one peer of a room; 1 MiB. Frames count 64 bytes more than they
     /// have.

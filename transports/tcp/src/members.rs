@@ -4,10 +4,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use stringphone_transport::{ChannelName, Frame};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 use crate::{DropReason, Limits, RoomStats, outbox::Outbox};
 
@@ -25,7 +29,10 @@ pub(crate) type Place = Arc<OwnedSemaphorePermit>;
 #[derive(Default)]
 struct State {
     last_id: u64,
+    /// In the order in which they came.
     peers: BTreeMap<u64, Arc<Outbox>>,
+    /// Those who have not sent a frame yet, and since when they are there.
+    mute: BTreeMap<u64, (Instant, Place)>,
     /// A frame costs what those who hear it cost, however many are in the room.
     index: BTreeMap<ChannelName, Arc<Vec<Arc<Outbox>>>>,
     closed: bool,
@@ -45,13 +52,18 @@ impl Members {
         &self.stats
     }
 
-    /// A seat for a new peer, or `None` if the room is full.
+    /// A seat for a new peer, or `None` if the room is full of peers that have sent something.
     pub(crate) fn join(self: &Arc<Self>) -> Option<Seat> {
-        let place = Arc::new(Arc::clone(&self.places).try_acquire_owned().ok()?);
+        let free = Arc::clone(&self.places).try_acquire_owned();
         let mut state = self.state();
+        let place = match free {
+            Ok(place) => Arc::new(place),
+            Err(_) => state.put_out_mute(self.limits.partial_frame)?,
+        };
         state.last_id += 1;
         let outbox = Arc::new(Outbox::new(state.last_id, self.limits.unread));
         state.peers.insert(outbox.id(), Arc::clone(&outbox));
+        state.mute.insert(outbox.id(), (Instant::now(), Arc::clone(&place)));
         self.stats.set_peers(state.peers.len());
         Some(Seat { members: Arc::clone(self), outbox, place, used: BTreeSet::new() })
     }
@@ -90,6 +102,22 @@ impl Members {
     }
 }
 
+impl State {
+    /// Puts out the peer that has been there for the longest time without sending a frame, if that
+    /// is longer than this, and hands over its place. Silent connections cost nothing to make: they
+    /// must not lock out everybody else.
+    fn put_out_mute(&mut self, after: Duration) -> Option<Place> {
+        let longest = self.mute.first_entry()?;
+        if longest.get().0.elapsed() < after {
+            return None;
+        }
+        let (id, (_, place)) = longest.remove_entry();
+        let outbox = self.peers.remove(&id)?;
+        outbox.put_out(DropReason::Mute);
+        Some(place)
+    }
+}
+
 /// One peer's place in the room, until dropped.
 pub(crate) struct Seat {
     members: Arc<Members>,
@@ -121,6 +149,7 @@ impl Seat {
         }
         self.used.insert(channel.clone());
         let mut state = self.members.state();
+        state.mute.remove(&self.outbox.id());
         let listeners = state.index.entry(channel.clone()).or_default();
         Arc::make_mut(listeners).push(Arc::clone(&self.outbox));
         Ok(())
@@ -132,6 +161,7 @@ impl Drop for Seat {
         let id = self.outbox.id();
         let mut state = self.members.state();
         state.peers.remove(&id);
+        state.mute.remove(&id);
         for channel in &self.used {
             let Some(listeners) = state.index.get_mut(channel) else {
                 continue;

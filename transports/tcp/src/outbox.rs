@@ -3,15 +3,18 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
+use futures::future::join_all;
 use stringphone_transport::Frame;
 use tokio::{
     sync::Notify,
     time::{Instant, timeout_at},
 };
+
+use crate::DropReason;
 
 /// What a frame costs besides its bytes, so that tiny ones do not slip through the bound.
 pub(crate) const OVERHEAD: usize = 64;
@@ -20,6 +23,15 @@ pub(crate) const OVERHEAD: usize = 64;
 ///
 /// With this, whoever reads a quarter of its bound in that time is never put out for a burst.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Nobody waits again for so long for a peer that was given up, lest it makes a habit of it.
+const IMPATIENCE: Duration = Duration::from_secs(1);
+
+/// Waits until these peers have caught up, or have been behind for too long to be waited for. Side
+/// by side, so that many of them take no longer than one.
+pub(crate) async fn caught_up(behind: Vec<Arc<Outbox>>) {
+    join_all(behind.iter().map(|outbox| outbox.caught_up())).await;
+}
 
 pub(crate) struct Outbox {
     id: u64,
@@ -30,8 +42,9 @@ pub(crate) struct Outbox {
     filled: Notify,
     /// The peer has caught up, or all that waited is written.
     drained: Notify,
-    /// The peer has to go.
-    overrun: Notify,
+    /// The peer has to go, for this reason.
+    put_out: Notify,
+    reason: OnceLock<DropReason>,
 }
 
 #[derive(Default)]
@@ -40,6 +53,8 @@ struct State {
     bytes: usize,
     /// From above one half of the limit to below one quarter.
     behind_since: Option<Instant>,
+    /// When it was waited for in vain.
+    given_up: Option<Instant>,
     /// Frames that left the queue may still be on their way into the socket.
     writing: bool,
     closed: bool,
@@ -47,8 +62,15 @@ struct State {
 
 impl Outbox {
     pub(crate) fn new(id: u64, limit: usize) -> Self {
-        let (filled, drained, overrun) = (Notify::new(), Notify::new(), Notify::new());
-        Self { id, limit, state: Mutex::default(), filled, drained, overrun }
+        Self {
+            id,
+            limit,
+            state: Mutex::default(),
+            filled: Notify::new(),
+            drained: Notify::new(),
+            put_out: Notify::new(),
+            reason: OnceLock::new(),
+        }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -64,8 +86,7 @@ impl Outbox {
         state.bytes += frame.bytes.len() + OVERHEAD;
         if state.bytes > self.limit {
             drop(state);
-            self.close();
-            self.overrun.notify_one();
+            self.put_out(DropReason::Unread);
             return false;
         }
         state.frames.push_back(frame.clone());
@@ -103,12 +124,21 @@ impl Outbox {
     }
 
     /// Waits until the peer has caught up, or has been behind for too long to be waited for.
-    pub(crate) async fn caught_up(&self) {
-        let Some(since) = self.state().behind_since else {
+    async fn caught_up(&self) {
+        let (since, given_up) = {
+            let state = self.state();
+            (state.behind_since, state.given_up)
+        };
+        let Some(since) = since else {
             return;
         };
+        if given_up.is_some_and(|given_up| given_up.elapsed() < IMPATIENCE) {
+            return;
+        }
         let caught_up = self.wait_until(|state| state.behind_since.is_none());
-        let _ = timeout_at(since + PATIENCE, caught_up).await; // either is fine
+        if timeout_at(since + PATIENCE, caught_up).await.is_err() {
+            self.state().given_up = Some(Instant::now());
+        }
     }
 
     /// Waits until all is in the socket.
@@ -116,9 +146,21 @@ impl Outbox {
         self.wait_until(|state| state.frames.is_empty() && !state.writing).await;
     }
 
-    /// Waits until more waited for the peer than may.
-    pub(crate) async fn overrun(&self) {
-        self.overrun.notified().await;
+    /// The peer has to go.
+    pub(crate) fn put_out(&self, reason: DropReason) {
+        self.close();
+        self.reason.get_or_init(|| reason);
+        self.put_out.notify_one();
+    }
+
+    /// Waits until the peer has to go.
+    pub(crate) async fn is_put_out(&self) -> DropReason {
+        loop {
+            if let Some(reason) = self.reason.get() {
+                return *reason;
+            }
+            self.put_out.notified().await;
+        }
     }
 
     /// The peer is gone: what waits is dropped, and nobody waits for it.
@@ -140,5 +182,47 @@ impl Outbox {
     /// No code panics while it holds the lock, so a poisoned outbox is a sound one.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A peer that has fallen behind.
+    fn behind() -> Arc<Outbox> {
+        let outbox = Arc::new(Outbox::new(1, 1000));
+        assert!(outbox.push(&frame()));
+        outbox
+    }
+
+    fn frame() -> Frame {
+        Frame::bare(vec![7; 600])
+    }
+
+    async fn waited(outboxes: &[Arc<Outbox>]) -> Duration {
+        let start = Instant::now();
+        caught_up(outboxes.to_vec()).await;
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_peers_that_lag_are_waited_for_no_longer_than_one() {
+        let outboxes: Vec<_> = (0..100).map(|_| behind()).collect();
+        let waited = waited(&outboxes).await;
+        assert!((PATIENCE..PATIENCE * 2).contains(&waited), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_was_waited_for_in_vain_is_not_waited_for_again_at_once() {
+        let outboxes = [behind()];
+        assert!(waited(&outboxes).await >= PATIENCE);
+        for impatient in [true, false] {
+            // It catches up too late, and falls behind again.
+            assert!(outboxes.iter().all(|outbox| outbox.pop().is_some()));
+            assert!(outboxes.iter().all(|outbox| outbox.push(&frame())));
+            assert_eq!(waited(&outboxes).await < PATIENCE, impatient);
+            tokio::time::advance(IMPATIENCE).await;
+        }
     }
 }

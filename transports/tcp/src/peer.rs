@@ -13,7 +13,7 @@ use tokio::{
 use crate::{
     DropReason,
     members::{Place, Seat},
-    outbox::{OVERHEAD, Outbox},
+    outbox::{OVERHEAD, Outbox, caught_up},
     stream::{self, Reader, Writer},
 };
 
@@ -37,7 +37,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, seat: Seat, carri
             let (mut reader, mut writer) = (reader, writer);
             let reason = tokio::select! {
                 biased;
-                () = outbox.overrun() => DropReason::Unread,
+                reason = outbox.is_put_out() => reason,
                 reason = write(&mut writer, &outbox) => reason,
                 reason = read(&mut reader, seat, carrier) => reason,
             };
@@ -78,9 +78,7 @@ async fn read(reader: &mut Reader, mut seat: Seat, carrier: ToCarrier) -> DropRe
                 return DropReason::Left;
             }
         }
-        for behind in seat.members().deliver(&frame, Some(seat.outbox().id())) {
-            behind.caught_up().await;
-        }
+        caught_up(seat.members().deliver(&frame, Some(seat.outbox().id()))).await;
     }
     DropReason::Left
 }

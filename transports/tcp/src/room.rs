@@ -23,13 +23,16 @@ use tokio::{
 
 use crate::{
     DropReason, Limits, RoomStats,
-    client::CLOSING,
     members::Members,
+    outbox::caught_up,
     peer::{self, ToCarrier, Unhandled},
 };
 
 /// A failed `accept` (no file descriptors left, most likely) is tried again after this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long closing may take to write what still waits.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// So many peers come in between two frames, and no flood of them holds the frames up.
 const ACCEPTS: usize = 16;
@@ -120,7 +123,7 @@ impl Transport for TcpRoom {
             frames,
             channels,
         };
-        Ok(Link::new(incoming, RoomOutgoing { members, waiting: None }))
+        Ok(Link::new(incoming, RoomOutgoing { members, waiting: None, closing: None }))
     }
 }
 
@@ -188,8 +191,10 @@ impl Drop for RoomIncoming {
 
 struct RoomOutgoing {
     members: Arc<Members>,
-    /// For peers that have fallen behind, or, while closing, for all.
+    /// For peers that have fallen behind.
     waiting: Option<BoxFuture<'static, ()>>,
+    /// For all, until everything is written.
+    closing: Option<BoxFuture<'static, ()>>,
 }
 
 impl RoomOutgoing {
@@ -222,11 +227,7 @@ impl Sink<Frame> for RoomOutgoing {
         }
         let behind = self.members.deliver(&frame, None);
         if !behind.is_empty() {
-            self.waiting = Some(Box::pin(async move {
-                for outbox in behind {
-                    outbox.caught_up().await;
-                }
-            }));
+            self.waiting = Some(Box::pin(caught_up(behind)));
         }
         Ok(())
     }
@@ -239,7 +240,7 @@ impl Sink<Frame> for RoomOutgoing {
     /// Waits a second at most for what still waits in the peers' queues.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let members = Arc::clone(&self.members);
-        let waiting = self.waiting.get_or_insert_with(|| {
+        let closing = self.closing.get_or_insert_with(|| {
             Box::pin(async move {
                 let written = async {
                     for outbox in members.outboxes() {
@@ -249,8 +250,8 @@ impl Sink<Frame> for RoomOutgoing {
                 let _ = timeout(CLOSING, written).await; // those who do not read lose the rest
             })
         });
-        ready!(waiting.poll_unpin(cx));
-        self.waiting = None;
+        ready!(closing.poll_unpin(cx));
+        self.closing = None;
         Poll::Ready(Ok(()))
     }
 }

@@ -25,6 +25,9 @@ pub enum DropReason {
     Channels,
     /// It came when the room was full.
     Full,
+    /// It had not sent a single frame for [`partial_frame`](crate::Limits::partial_frame) when
+    /// another peer needed its place in a full room.
+    Mute,
 }
 
 impl fmt::Display for DropReason {
@@ -37,6 +40,7 @@ impl fmt::Display for DropReason {
             Self::WriteStall => "it accepted no bytes",
             Self::Channels => "it used too many channels",
             Self::Full => "the room is full",
+            Self::Mute => "it sent nothing and the room is full",
         })
     }
 }

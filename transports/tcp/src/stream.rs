@@ -24,8 +24,10 @@ use tokio_util::codec::{FramedRead, FramedWrite};
 
 use crate::Limits;
 
-/// A peer that vanished without a word is noticed after some four of these.
+/// A peer that vanished without a word is noticed after four of these at the latest: one of
+/// silence, and three probes without an answer. Some systems probe more often before they give up.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const PROBES: u32 = 3;
 
 /// Frames are gathered up to this many bytes for one write.
 const BATCH: usize = 64 * 1024;
@@ -36,7 +38,13 @@ pub(crate) type Writer = FramedWrite<Stalling<OwnedWriteHalf>, LengthPrefixed>;
 pub(crate) fn split(stream: TcpStream, limits: &Limits) -> io::Result<(Reader, Writer)> {
     stream.set_nodelay(true)?;
     let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE);
-    SockRef::from(&stream).set_tcp_keepalive(&keep_alive)?;
+    let keep_alive = keep_alive.with_retries(PROBES);
+    let socket = SockRef::from(&stream);
+    socket.set_tcp_keepalive(&keep_alive)?;
+    // What is in the socket already is out of reach of `Stalling`, and no probes are sent while it
+    // waits: without this, the system repeats it for a quarter of an hour.
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    socket.set_tcp_user_timeout(Some(limits.write_stall))?;
 
     let codec = LengthPrefixed::new(limits.max_frame);
     let (read, write) = stream.into_split();
@@ -123,5 +131,26 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Stalling<W> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let progress = Pin::new(&mut self.inner).poll_shutdown(cx);
         self.watch(progress, cx)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_system_gives_up_on_a_vanished_peer_as_soon_as_the_limits_say() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let limits = Limits { write_stall: Duration::from_secs(7), ..Limits::default() };
+        let (_reader, writer) = split(stream, &limits).unwrap();
+        let socket = SockRef::from(writer.get_ref().inner.as_ref());
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(limits.write_stall));
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), PROBES);
     }
 }

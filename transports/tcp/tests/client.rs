@@ -3,17 +3,23 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::{Future, ready},
+    time::Duration,
+};
 
 use futures::{SinkExt, StreamExt};
 use stringphone_tcp::{Limits, Tcp};
 use stringphone_transport::{
     ChannelName, Channels, ChannelsOwner, Frame, Link, Transport, TransportError,
+    framing::LengthPrefixed,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    time::timeout,
 };
+use tokio_util::codec::FramedRead;
 
 fn name(name: &str) -> ChannelName {
     name.try_into().unwrap()
@@ -112,6 +118,49 @@ async fn a_room_that_reads_nothing_is_a_timeout_for_the_sender() {
     let (mut link, _owner, _room) = connected(limits).await;
     let error = until_sending_fails(&mut link, 64 * 1024).await;
     assert!(matches!(error, TransportError::Timeout { what: "writing", .. }), "{error:?}");
+}
+
+/// What the room gets until the stream ends, a frame cut short at the end left out.
+async fn rest(room: TcpStream) -> Vec<Frame> {
+    let frames = FramedRead::new(room, LengthPrefixed::new(64 * 1024));
+    let frames = frames.take_while(|frame| ready(frame.is_ok())).map(Result::unwrap);
+    frames.filter(|frame| ready(!frame.bytes.is_empty())).collect().await
+}
+
+fn numbered(number: usize) -> Frame {
+    let mut bytes = vec![0; 64 * 1024];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    Frame::on(name("x"), bytes)
+}
+
+#[tokio::test]
+async fn what_was_sent_arrives_even_if_the_link_is_dropped() {
+    let (mut link, _owner, room) = connected(Limits::default()).await;
+    let mut sent = 0;
+    let stuck = Duration::from_millis(200);
+    while timeout(stuck, link.outgoing.send(numbered(sent))).await.is_ok() {
+        sent += 1;
+    }
+    drop(link);
+    let arrived = rest(room).await;
+    assert!(arrived.len() >= sent, "{} of {sent}", arrived.len());
+    assert!(arrived.into_iter().enumerate().all(|(at, frame)| frame == numbered(at)));
+}
+
+#[tokio::test]
+async fn closing_waits_for_what_was_not_flushed() {
+    let (mut link, _owner, room) = connected(Limits::default()).await;
+    let mut fed = 0;
+    let stuck = Duration::from_millis(200);
+    while timeout(stuck, link.outgoing.feed(numbered(fed))).await.is_ok() {
+        fed += 1;
+    }
+    let closing = async {
+        link.outgoing.close().await.unwrap();
+        drop(link);
+    };
+    let ((), arrived) = tokio::join!(closing, rest(room));
+    assert!(arrived.into_iter().eq((0..fed).map(numbered)));
 }
 
 #[tokio::test]

@@ -31,6 +31,9 @@ pub const CHANNELS: &str = "channels are kept apart";
 pub const LATE_CHANNEL: &str = "a channel that is opened later is heard";
 /// What was sent before closing arrives (reliable links).
 pub const CLOSING_ARRIVES: &str = "what was sent before closing arrives";
+/// Sending to a peer that does not read waits or fails, within so many frames that nobody runs out of
+/// memory, unless the peer loses its link for it (reliable links).
+pub const BACK_PRESSURE: &str = "sending to a peer that does not read waits or fails";
 /// Closing finishes though the peer does not read.
 pub const CLOSING: &str = "closing finishes though the peer does not read";
 /// The peer of a dropped link notices, or goes on.

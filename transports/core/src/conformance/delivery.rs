@@ -35,14 +35,19 @@ pub(super) async fn frames_arrive(fixture: &mut dyn Fixture) -> Checked {
 pub(super) async fn burst(fixture: &mut dyn Fixture) -> Checked {
     let mut session = Session::open(fixture, &["x"]).await?;
     let len = session.first.facts.max_frame.min(session.second.facts.max_frame).clamp(8, 1024);
-    let frames: Vec<_> = (0..400).map(|number| filled(1, number, len)).collect();
+    let burst = |side| -> Vec<_> { (0..400).map(|number| filled(side, number, len)).collect() };
+    let (from_first, from_second) = (burst(1), burst(2));
     let pause = Duration::from_millis(1);
-    let [_, arrived] = session.exchange_slowly("x", &frames, &[], pause).await?;
+    let [at_first, at_second] =
+        session.exchange_slowly("x", &from_first, &from_second, pause).await?;
     let reliable = session.first.facts.reliable && session.second.facts.reliable;
-    let failures = judge(&frames, session.second.channel("x").as_ref(), &arrived.frames, reliable);
+    let (first, second) = (session.first.channel("x"), session.second.channel("x"));
+    let mut failures = judge(&from_second, first.as_ref(), &at_first.frames, reliable);
+    failures.extend(judge(&from_first, second.as_ref(), &at_second.frames, reliable));
+    let sent = from_first.len() + from_second.len();
     match failures.len() {
         0 => Ok(Verdict::Holds),
-        amiss => Err(vec![Failure::general(format!("{amiss} of {} frames amiss", frames.len()))]),
+        amiss => Err(vec![Failure::general(format!("{amiss} of {sent} frames amiss"))]),
     }
 }
 
@@ -72,16 +77,20 @@ pub(super) async fn channels(fixture: &mut dyn Fixture) -> Checked {
     let reliable = session.first.facts.reliable && session.second.facts.reliable;
     let mut failures = vec![];
     for (round, channel) in (1..).zip(["x", "y", "x"]) {
-        let frames: Vec<_> = (0..20).map(|number| filled(round, number, 12)).collect();
-        let [_, arrived] = session.exchange(channel, &frames, &[]).await?;
-        let named = session.second.channel(channel);
-        let amiss = judge(&frames, named.as_ref(), &arrived.frames, reliable);
+        let frames = |side| -> Vec<_> { (0..20).map(|number| filled(side, number, 12)).collect() };
+        let (from_first, from_second) = (frames(round), frames(100 + round));
+        let [at_first, at_second] = session.exchange(channel, &from_first, &from_second).await?;
+        let named = session.first.channel(channel);
+        let mut amiss = judge(&from_second, named.as_ref(), &at_first.frames, reliable);
+        amiss.extend(judge(&from_first, named.as_ref(), &at_second.frames, reliable));
         failures.extend(amiss.into_iter().map(|failure| Failure::general(failure.why)));
     }
-    let nowhere = crate::Frame::bare(vec![7; 12]);
-    match session.first.link.outgoing.send(nowhere).await {
-        Err(TransportError::NoChannel) => {}
-        other => failures.push(Failure::general(format!("without a channel: {other:?}"))),
+    for end in [&mut session.first, &mut session.second] {
+        let nowhere = crate::Frame::bare(vec![7; 12]);
+        match end.link.outgoing.send(nowhere).await {
+            Err(TransportError::NoChannel) => {}
+            other => failures.push(Failure::general(format!("without a channel: {other:?}"))),
+        }
     }
     verdict(failures)
 }

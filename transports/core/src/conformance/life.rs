@@ -17,10 +17,18 @@ use super::{
     report::Failure,
     session::{End, Session},
 };
-use crate::TransportError;
+use crate::{Incoming, TransportError};
 
 /// How long closing may take, and noticing that the other end is gone.
 const PROMPTLY: Duration = Duration::from_secs(5);
+
+/// Sending to a peer that does not read has to wait or fail within so many frames and bytes; the
+/// buffers of an operating system alone may take some megabytes.
+const MOST_FRAMES: usize = 20_000;
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+
+/// A frame that is not sent within this long waits for the peer.
+const STUCK: Duration = Duration::from_millis(200);
 
 pub(super) async fn facts(fixture: &mut dyn Fixture) -> Checked {
     let session = Session::open(fixture, &["x"]).await?;
@@ -37,24 +45,33 @@ pub(super) async fn facts(fixture: &mut dyn Fixture) -> Checked {
 
 /// An orderly end loses nothing of what was sent before.
 pub(super) async fn closing_arrives(fixture: &mut dyn Fixture) -> Checked {
-    let Session { first, second, .. } = Session::open(fixture, &["x"]).await?;
-    if !(first.facts.reliable && second.facts.reliable) {
-        return Ok(Verdict::DoesNotApply);
+    for from_first in [true, false] {
+        let Session { first, second, .. } = Session::open(fixture, &["x"]).await?;
+        if !(first.facts.reliable && second.facts.reliable) {
+            return Ok(Verdict::DoesNotApply);
+        }
+        let (sender, receiver) = if from_first { (first, second) } else { (second, first) };
+        if let Some(failure) = lost_by_closing(sender, receiver).await {
+            return Err(vec![Failure::general(failure.why)]);
+        }
     }
+    Ok(Verdict::Holds)
+}
+
+async fn lost_by_closing(mut sender: End, mut receiver: End) -> Option<Failure> {
     let sent: Vec<Bytes> = (1..=50u8).map(|number| vec![number; 16].into()).collect();
-    let named = second.channel("x");
-    let (mut first, mut second) = (first, second);
+    let named = receiver.channel("x");
     let sending = async {
         for bytes in &sent {
-            let frame = first.frame("x", bytes.clone());
-            first.link.outgoing.send(frame).await.map_err(|error| format!("sending: {error}"))?;
+            let frame = sender.frame("x", bytes.clone());
+            sender.link.outgoing.send(frame).await.map_err(|error| format!("sending: {error}"))?;
         }
-        first.link.outgoing.close().await.map_err(|error| format!("closing: {error}"))
+        sender.link.outgoing.close().await.map_err(|error| format!("closing: {error}"))
     };
     let receiving = async {
         let mut arrived = vec![];
         while arrived.len() < sent.len() {
-            match timeout(PROMPTLY, second.link.incoming.next()).await {
+            match timeout(PROMPTLY, receiver.link.incoming.next()).await {
                 // What settled the session may still be on its way.
                 Ok(Some(Ok(frame))) if frame.bytes.len() != 16 => {}
                 Ok(Some(Ok(frame))) => arrived.push(frame),
@@ -66,10 +83,55 @@ pub(super) async fn closing_arrives(fixture: &mut dyn Fixture) -> Checked {
     let (sending, arrived) = future::join(sending, receiving).await;
     let mut failures = judge(&sent, named.as_ref(), &arrived, true);
     failures.extend(sending.err().map(Failure::general));
-    match failures.into_iter().next() {
-        None => Ok(Verdict::Holds),
-        Some(failure) => Err(vec![Failure::general(failure.why)]),
+    failures.into_iter().next()
+}
+
+/// What one end sends to a peer that never reads piles up nowhere without end.
+pub(super) async fn back_pressure(fixture: &mut dyn Fixture) -> Checked {
+    for from_first in [true, false] {
+        let Session { first, second, .. } = Session::open(fixture, &["x"]).await?;
+        if !(first.facts.reliable && second.facts.reliable) {
+            return Ok(Verdict::DoesNotApply);
+        }
+        let (mut sender, silent) = if from_first { (first, second) } else { (second, first) };
+        let len = sender.facts.max_frame.clamp(1, 16 * 1024);
+        let most = MOST_FRAMES.min(MOST_BYTES / len);
+        let frame = sender.frame("x", vec![7; len]);
+        let sending = async {
+            for _ in 0..most {
+                let sending = timeout(STUCK, sender.link.outgoing.send(frame.clone()));
+                if !matches!(sending.await, Ok(Ok(()))) {
+                    return true;
+                }
+            }
+            false
+        };
+        let reading = until_down(&mut sender.link.incoming);
+        pin_mut!(sending, reading);
+        let bounded = match select(sending, reading).await {
+            Either::Left((bounded, _)) => bounded,
+            Either::Right(_) => true,
+        };
+        if !bounded && !lost_its_link(silent, len, most).await {
+            let why = format!("{most} frames of {len} bytes went to a peer that reads nothing");
+            return Err(vec![Failure::general(why)]);
+        }
     }
+    Ok(Verdict::Holds)
+}
+
+/// Whether the link of an end that never read is down before all of so many frames come out of it.
+async fn lost_its_link(mut silent: End, len: usize, frames: usize) -> bool {
+    let mut arrived = 0;
+    while arrived < frames {
+        match timeout(PROMPTLY, silent.link.incoming.next()).await {
+            Ok(Some(Ok(frame))) => arrived += usize::from(frame.bytes.len() == len),
+            Ok(Some(Err(error))) if error.link_goes_on() => {}
+            Ok(_) => return true,
+            Err(_) => return false,
+        }
+    }
+    false
 }
 
 /// Fills the link to a peer that does not read, and closes it.
@@ -110,11 +172,7 @@ pub(super) async fn dropped(fixture: &mut dyn Fixture) -> Checked {
                 }
             }
         };
-        let reading = async {
-            while let Some(Ok(_) | Err(TransportError::Malformed { .. })) =
-                staying.link.incoming.next().await
-            {}
-        };
+        let reading = until_down(&mut staying.link.incoming);
         pin_mut!(sending, reading);
         let either = timeout(PROMPTLY, select(sending, reading)).await;
         match either {
@@ -145,13 +203,8 @@ pub(super) async fn cut(fixture: &mut dyn Fixture) -> Checked {
 
 /// What is wrong with an end whose link is cut: both halves have to fail.
 async fn notices(who: &str, end: &mut End) -> Vec<Failure> {
-    let reading = async {
-        while let Some(Ok(_) | Err(TransportError::Malformed { .. })) =
-            end.link.incoming.next().await
-        {}
-    };
     let mut failures = vec![];
-    if timeout(PROMPTLY, reading).await.is_err() {
+    if timeout(PROMPTLY, until_down(&mut end.link.incoming)).await.is_err() {
         failures.push(Failure::general(format!("{who} goes on reading")));
     }
     let frame = end.frame("x", vec![7; 16]);
@@ -164,6 +217,10 @@ async fn notices(who: &str, end: &mut End) -> Vec<Failure> {
         failures.push(Failure::general(format!("{who} goes on sending")));
     }
     failures
+}
+
+async fn until_down(incoming: &mut Incoming) {
+    while let Some(Ok(_) | Err(TransportError::Malformed { .. })) = incoming.next().await {}
 }
 
 /// Both ends lose their link, by a cut where the fixture can, and connect again; twice.

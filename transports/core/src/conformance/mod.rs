@@ -128,6 +128,7 @@ const CHECKS: &[Check] = &[
     Check { claims: &[claims::CHANNELS], run: |f| Box::pin(delivery::channels(f)) },
     Check { claims: &[claims::LATE_CHANNEL], run: |f| Box::pin(delivery::late_channel(f)) },
     Check { claims: &[claims::CLOSING_ARRIVES], run: |f| Box::pin(life::closing_arrives(f)) },
+    Check { claims: &[claims::BACK_PRESSURE], run: |f| Box::pin(life::back_pressure(f)) },
     Check { claims: &[claims::CLOSING], run: |f| Box::pin(life::closing(f)) },
     Check { claims: &[claims::DROPPED], run: |f| Box::pin(life::dropped(f)) },
     Check { claims: &[claims::CUT], run: |f| Box::pin(life::cut(f)) },

@@ -25,6 +25,10 @@ use crate::{Frame, Incoming, Link, Outgoing, TransportError};
 /// A frame to be overtaken is held back for up to so long.
 const OVERTAKEN_WITHIN: Range<Duration> = Duration::from_millis(1)..Duration::from_millis(10);
 
+/// So many frames are taken in one poll: a link that loses nearly all, and always has more, still
+/// lets others have their turn.
+const TAKEN_AT_ONCE: usize = 256;
+
 pub(super) fn wrap(link: Link, faults: Faults, dice: Dice, counts: SharedCounts) -> Link {
     let cut = Arc::new(Cut::default());
     let incoming = FaultyIncoming {
@@ -97,9 +101,12 @@ impl Stream for FaultyIncoming {
 impl FaultyIncoming {
     /// Takes what has arrived, as far as there is room; ready with a report of garbage.
     fn receive(&mut self, cx: &mut Context<'_>) -> Poll<TransportError> {
-        while self.end.is_none() && self.held.len() < self.faults.held {
+        for _ in 0..TAKEN_AT_ONCE {
+            if self.end.is_some() || self.held.len() >= self.faults.held {
+                return Poll::Pending;
+            }
             match self.inner.poll_next_unpin(cx) {
-                Poll::Pending => break,
+                Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(frame))) => self.strike(frame),
                 Poll::Ready(Some(Err(report))) if report.link_goes_on() => {
                     return Poll::Ready(report);
@@ -107,6 +114,7 @@ impl FaultyIncoming {
                 Poll::Ready(ended) => self.end = Some(End::Untold(ended.and_then(Result::err))),
             }
         }
+        cx.waker().wake_by_ref(); // there may be more
         Poll::Pending
     }
 

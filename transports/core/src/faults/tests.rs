@@ -210,3 +210,10 @@ fn the_facts_are_no_better_than_the_faults() {
     assert!(!reliable(Faults::seeded(1).loss(0.1)));
     assert!(!reliable(Faults::seeded(1).reorder(0.1)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_loses_all_and_always_has_more_lets_others_have_their_turn() {
+    let mut faulty = Faulty::new(Numbers(u32::MAX), Faults::seeded(1).loss(1.0));
+    let mut link = connect(&mut faulty).await;
+    assert!(futures::poll!(link.incoming.next()).is_pending());
+}

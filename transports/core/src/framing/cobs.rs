@@ -83,9 +83,7 @@ impl Cobs {
         if CHECKSUM.checksum(body) != u32::from_le_bytes(*checksum) {
             return Err("the checksum is wrong");
         }
-        let body_len = body.len();
-        run.truncate(body_len);
-        take_body(run.freeze(), self.max_frame)
+        take_body(body, self.max_frame)
     }
 
     /// Reports the rest of the buffer as garbage, once for each run.

@@ -57,12 +57,12 @@ impl Decoder for LengthPrefixed {
         if len == 0 || len > max_body(self.max_frame) {
             return Err(TransportError::Framing("the length is not that of a frame"));
         }
-        if src.len() - HEADER < len {
+        let Some(body) = src.get(HEADER..).and_then(|rest| rest.get(..len)) else {
             return Ok(None);
-        }
-        src.advance(HEADER);
-        let body = src.split_to(len).freeze();
-        take_body(body, self.max_frame).map(Some).map_err(TransportError::Framing)
+        };
+        let frame = take_body(body, self.max_frame).map_err(TransportError::Framing)?;
+        src.advance(HEADER + len);
+        Ok(Some(frame))
     }
 
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, TransportError> {

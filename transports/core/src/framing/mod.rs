@@ -6,7 +6,8 @@
 //! | [`LengthPrefixed`] | streams that neither lose nor damage bytes, as TCP | the link is down |
 //! | [`Cobs`] | wires that do, as a serial line | reports it and finds the next frame |
 //!
-//! Both hold at most the bytes of one frame of the largest size, whatever arrives.
+//! Both hold at most the bytes of one frame of the largest size, whatever arrives. A decoded frame
+//! has its bytes to itself, so what it holds in memory is what it is long.
 
 mod cobs;
 mod length_prefixed;
@@ -41,22 +42,26 @@ fn put_body(frame: &Frame, to: &mut impl BufMut) {
 }
 
 /// Reads what [`put_body`] wrote, or says what is wrong with it.
-fn take_body(mut body: Bytes, max_frame: usize) -> Result<Frame, &'static str> {
-    let len = body.first().copied().ok_or("there is no channel length")?;
-    let _ = body.split_to(CHANNEL_LEN);
-    if usize::from(len) > body.len() {
-        return Err("the channel is longer than what carries it");
-    }
-    let channel = body.split_to(len.into());
-    if body.len() > max_frame {
+///
+/// The frame is a copy: one that shared the read buffer would keep all of it in memory, many times
+/// what those who bound frames by their length count.
+fn take_body(body: &[u8], max_frame: usize) -> Result<Frame, &'static str> {
+    let (len, rest) = body.split_first().ok_or("there is no channel length")?;
+    let (channel, bytes) = rest
+        .split_at_checked(usize::from(*len))
+        .ok_or("the channel is longer than what carries it")?;
+    if bytes.len() > max_frame {
         return Err("the frame is too large");
     }
-    if channel.is_empty() {
-        return Ok(Frame::bare(body));
-    }
-    let name = std::str::from_utf8(&channel).map_err(|_| "the channel is not UTF-8")?;
-    let name = ChannelName::try_from(name).map_err(|_| "the channel is longer than 64 bytes")?;
-    Ok(Frame::on(name, body))
+    let channel = match channel {
+        [] => None,
+        name => {
+            let name = std::str::from_utf8(name).map_err(|_| "the channel is not UTF-8")?;
+            let name = ChannelName::try_from(name);
+            Some(name.map_err(|_| "the channel is longer than 64 bytes")?)
+        }
+    };
+    Ok(Frame { channel, bytes: Bytes::copy_from_slice(bytes) })
 }
 
 fn refuse_large(frame: &Frame, max: usize) -> Result<(), TransportError> {

@@ -136,6 +136,35 @@ proptest! {
 }
 
 #[test]
+fn a_tiny_frame_does_not_keep_the_buffer_that_it_came_in() {
+    let frames: Vec<_> =
+        (0..200).map(|number| Frame::bare(vec![7; [1, MAX][number % 2]])).collect();
+    let capacity = 128 * 1024;
+    let mut held = BytesMut::with_capacity(capacity);
+    held.extend_from_slice(&encode(&mut LengthPrefixed::new(MAX), &frames));
+    let mut codec = LengthPrefixed::new(MAX);
+    let decoded: Vec<Frame> = std::iter::from_fn(|| codec.decode(&mut held).unwrap()).collect();
+    assert_eq!(decoded, frames);
+    own_their_memory(decoded);
+
+    let mut held = BytesMut::with_capacity(capacity);
+    held.extend_from_slice(&encode(&mut Cobs::new(MAX), &frames));
+    let mut codec = Cobs::new(MAX);
+    let decoded = std::iter::from_fn(|| codec.decode(&mut held).unwrap());
+    let decoded: Vec<Frame> = decoded.map(Result::unwrap).collect();
+    assert_eq!(decoded, frames);
+    own_their_memory(decoded);
+}
+
+fn own_their_memory(frames: Vec<Frame>) {
+    for Frame { bytes, .. } in frames {
+        let len = bytes.len();
+        assert!(bytes.is_unique());
+        assert_eq!(bytes.try_into_mut().unwrap().capacity(), len);
+    }
+}
+
+#[test]
 fn a_length_beyond_the_limit_is_refused_before_anything_is_reserved() {
     let mut held = BytesMut::from(&[0x7f, 0xff, 0xff, 0xff][..]);
     let before = held.capacity();

@@ -18,7 +18,8 @@ use stringphone_transport::{
     ChannelName, Channels, Facts, Frame, Link, Outgoing, Transport, TransportError,
     conformance::{self, Ends, Fixture, Pair, Report, claims},
 };
-use wire::{End, MAX, Wire};
+use tokio::sync::Semaphore;
+use wire::{End, MAX, QUEUE, Wire};
 
 /// The ways to be broken.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,6 +50,7 @@ enum Fault {
     ConnectsOnce,
     ChangesItsFacts,
     IsDeaf,
+    QueuesWithoutEnd,
 }
 
 struct Broken {
@@ -221,16 +223,27 @@ impl Sink<Frame> for BrokenSink {
 }
 
 struct Wires {
-    fault: Fault,
+    /// Of the first end and of the second.
+    faults: [Fault; 2],
     wire: Wire,
+}
+
+impl Wires {
+    fn end(&self, side: usize) -> Broken {
+        let fault = self.faults[side];
+        let queue = match fault {
+            Fault::QueuesWithoutEnd => Semaphore::MAX_PERMITS,
+            _ => QUEUE,
+        };
+        Broken { inner: self.wire.end(side, queue), fault, connected: false }
+    }
 }
 
 #[async_trait]
 impl Fixture for Wires {
     async fn pair(&mut self) -> Pair {
         self.wire = Wire::default();
-        let end = |side| Broken { inner: self.wire.end(side), fault: self.fault, connected: false };
-        Pair::new(end(0), end(1))
+        Pair::new(self.end(0), self.end(1))
     }
 
     async fn cut(&mut self) -> Ends {
@@ -239,25 +252,29 @@ impl Fixture for Wires {
     }
 }
 
-async fn report(fault: Fault) -> Report {
-    conformance::run(Wires { fault, wire: Wire::default() }).await
+async fn report(faults: [Fault; 2]) -> Report {
+    conformance::run(Wires { faults, wire: Wire::default() }).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_sound_adapter_passes() {
-    let report = report(Fault::None).await;
+    let report = report([Fault::None; 2]).await;
     report.assert();
     let applies = report.outcomes().all(|(_, found)| *found == conformance::Outcome::Holds);
     assert!(applies, "{report}");
 }
 
-/// One test for each way to be broken: its name is the claim of the test.
+/// One test for each way to be broken: its name is the claim of the test. It holds whether both ends
+/// are broken or either of them.
 macro_rules! fails {
     ($($name:ident: $fault:ident, $claim:ident;)*) => {$(
         #[tokio::test(start_paused = true)]
         async fn $name() {
-            let report = report(Fault::$fault).await;
-            assert!(report.failed().contains(&claims::$claim), "{report}");
+            use Fault::{$fault, None};
+            for faults in [[$fault, $fault], [$fault, None], [None, $fault]] {
+                let report = report(faults).await;
+                assert!(report.failed().contains(&claims::$claim), "{faults:?}\n{report}");
+            }
         }
     )*};
 }
@@ -288,4 +305,5 @@ fails! {
     connecting_only_once_fails: ConnectsOnce, AGAIN;
     changing_facts_fails: ChangesItsFacts, FACTS;
     being_deaf_fails: IsDeaf, SOMETHING;
+    queueing_without_end_fails: QueuesWithoutEnd, BACK_PRESSURE;
 }

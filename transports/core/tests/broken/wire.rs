@@ -7,14 +7,19 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use async_trait::async_trait;
-use futures::{Sink, StreamExt, channel::mpsc, stream};
+use futures::{Sink, StreamExt, stream};
 use stringphone_transport::{Channels, Facts, Frame, Link, Transport, TransportError};
+use tokio::sync::mpsc;
+use tokio_util::sync::PollSender;
 
 pub(crate) const MAX: usize = 2000;
+
+/// How many frames wait for an end, if it is sound.
+pub(crate) const QUEUE: usize = 64;
 
 /// What the two ends share: the way to each of them while it is up.
 #[derive(Clone, Default)]
@@ -22,14 +27,15 @@ pub(crate) struct Wire(Arc<Mutex<[Option<Way>; 2]>>);
 
 #[derive(Clone)]
 struct Way {
-    frames: mpsc::UnboundedSender<Frame>,
+    frames: mpsc::Sender<Frame>,
     channels: Channels,
     up: Arc<AtomicBool>,
 }
 
 impl Wire {
-    pub(crate) fn end(&self, side: usize) -> End {
-        End { wire: self.clone(), side }
+    /// An end for which so many frames wait.
+    pub(crate) fn end(&self, side: usize, queue: usize) -> End {
+        End { wire: self.clone(), side, queue }
     }
 
     pub(crate) fn cut(&self) {
@@ -42,6 +48,7 @@ impl Wire {
 pub(crate) struct End {
     wire: Wire,
     side: usize,
+    queue: usize,
 }
 
 #[async_trait]
@@ -51,12 +58,13 @@ impl Transport for End {
     }
 
     async fn connect(&mut self, channels: Channels) -> Result<Link, TransportError> {
-        let (frames, arriving) = mpsc::unbounded();
+        let (frames, mut arriving) = mpsc::channel(self.queue);
+        let arriving = stream::poll_fn(move |cx| arriving.poll_recv(cx));
         let up = Arc::new(AtomicBool::new(true));
         let way = Way { frames, channels, up: Arc::clone(&up) };
         self.wire.0.lock().unwrap()[self.side] = Some(way);
         let end = stream::once(async { Err(TransportError::Closed) });
-        let outgoing = Outgoing { wire: self.wire.clone(), to: 1 - self.side, up };
+        let outgoing = Outgoing { wire: self.wire.clone(), to: 1 - self.side, up, waiting: None };
         Ok(Link::new(arriving.map(Ok).chain(end), outgoing))
     }
 }
@@ -65,6 +73,8 @@ struct Outgoing {
     wire: Wire,
     to: usize,
     up: Arc<AtomicBool>,
+    /// A frame that the other end has no room for yet, and the way there.
+    waiting: Option<(PollSender<Frame>, Frame)>,
 }
 
 type Polled = Poll<Result<(), TransportError>>;
@@ -72,21 +82,29 @@ type Polled = Poll<Result<(), TransportError>>;
 impl Sink<Frame> for Outgoing {
     type Error = TransportError;
 
-    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Polled {
-        let up = self.up.load(SeqCst);
-        Poll::Ready(if up { Ok(()) } else { Err(TransportError::Closed) })
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+        if !self.up.load(SeqCst) {
+            return Poll::Ready(Err(TransportError::Closed));
+        }
+        if let Some((way, _)) = &mut self.waiting {
+            let reserved = ready!(way.poll_reserve(cx));
+            // An end that dropped its link hears nothing.
+            if let Some((mut way, frame)) = self.waiting.take().filter(|_| reserved.is_ok()) {
+                let _ = way.send_item(frame);
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
-    fn start_send(self: Pin<&mut Self>, frame: Frame) -> Result<(), TransportError> {
+    fn start_send(mut self: Pin<&mut Self>, frame: Frame) -> Result<(), TransportError> {
         let (len, max) = (frame.bytes.len(), MAX);
         if len > max {
             return Err(TransportError::TooLarge { len, max });
         }
         let channel = frame.channel.as_ref().ok_or(TransportError::NoChannel)?;
-        let ways = self.wire.0.lock().unwrap();
-        if let Some(way) = ways[self.to].as_ref().filter(|way| way.channels.contains(channel)) {
-            let _ = way.frames.unbounded_send(frame); // fails if that end dropped its link
-        }
+        let way = self.wire.0.lock().unwrap()[self.to].clone();
+        let way = way.filter(|way| way.channels.contains(channel));
+        self.waiting = way.map(|way| (PollSender::new(way.frames), frame));
         Ok(())
     }
 
@@ -94,7 +112,9 @@ impl Sink<Frame> for Outgoing {
         self.poll_ready(cx)
     }
 
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Polled {
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+        // Whoever has no room now does not read.
+        let _ = self.poll_ready(cx);
         Poll::Ready(Ok(()))
     }
 }

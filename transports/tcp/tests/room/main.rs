@@ -137,6 +137,67 @@ async fn peers_over_the_limit_are_turned_away_and_a_place_that_is_left_is_free()
 }
 
 #[tokio::test]
+async fn in_a_full_room_a_peer_that_has_sent_nothing_makes_place_for_one_that_comes() {
+    let mut limits = Limits::default();
+    limits.peers = 2;
+    limits.partial_frame = Duration::ZERO;
+    let mut room = Room::with(limits).await;
+    let mut a = room.client().await;
+    let mut silent = room.raw().await;
+    let mut b = room.client().await;
+    silent.put_out().await;
+    assert_eq!(room.stats.dropped(DropReason::Mute), 1);
+    talk(&mut a, &mut b).await;
+
+    room.raw().await.put_out().await;
+    assert_eq!(room.stats.dropped(DropReason::Full), 1);
+    assert_eq!(room.stats.peers(), 2);
+}
+
+#[tokio::test]
+async fn in_a_full_room_a_peer_has_time_to_say_something() {
+    let mut limits = Limits::default();
+    limits.peers = 1;
+    let mut room = Room::with(limits).await;
+    let mut late = room.raw().await;
+    room.raw().await.put_out().await;
+    assert_eq!(room.stats.dropped(DropReason::Full), 1);
+    late.send(&wire(&[on("x", vec![1])])).await;
+    assert_eq!(room.heard.recv().await.unwrap(), on("x", vec![1]));
+}
+
+#[tokio::test]
+async fn closing_waits_for_all_that_waits_even_if_somebody_was_waited_for_already() {
+    let mut room = Room::with(Limits::default()).await;
+    let mut raw = room.raw_on_x().await;
+    let frame = on("x", vec![7; 16 * 1024]);
+    let mut sent = 0;
+    loop {
+        room.outgoing.feed(frame.clone()).await.unwrap();
+        sent += 1;
+        // Its task writes as much as the sockets take.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        if poll!(room.outgoing.flush()).is_pending() {
+            break;
+        }
+    }
+    // Nobody waits so long for a peer that has fallen behind, but closing does.
+    let longer = Duration::from_millis(200);
+    assert!(timeout(longer, room.outgoing.close()).await.is_err());
+    let closing = async {
+        room.outgoing.close().await.unwrap();
+        drop(room);
+    };
+    let mut arrived = vec![];
+    let ((), read) =
+        tokio::join!(closing, tokio::io::AsyncReadExt::read_to_end(&mut raw.0, &mut arrived));
+    read.unwrap();
+    assert_eq!(arrived.len(), sent * wire(&[frame]).len());
+}
+
+#[tokio::test]
 async fn a_peer_that_uses_too_many_channels_is_put_out() {
     let mut limits = Limits::default();
     limits.channels = 3;
