@@ -82,8 +82,9 @@ pub enum Event {
         /// When it is tried again.
         retry_in: Duration,
     },
-    /// A frame was refused. Ordinary ones (our own, duplicates, replies to others) are only
-    /// counted, in [`Stats::refused`].
+    /// Frames were refused; told at most once a second for each reason. How many,
+    /// [`Stats::refused`] counts, and ordinary ones (our own, duplicates, replies to others) are
+    /// only counted.
     Refused(Refusal),
     /// Frames were lost on a link: garbage on the way in, or no room on the way out.
     Lost {

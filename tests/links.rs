@@ -193,6 +193,7 @@ fn garbage_from_the_channel_changes_nothing_and_is_counted() -> Test {
         let hub = Hub::new();
         let (a, b) = pair(&hub).await?;
         let mut heard = b.subscribe_raw().await?;
+        let mut events = b.events().await?;
         let house = ChannelName::try_from("house")?;
         let (_owner, channels) = Channels::new([house.clone()]);
         let mut attacker = hub.port("attacker").connect(channels).await?;
@@ -207,6 +208,15 @@ fn garbage_from_the_channel_changes_nothing_and_is_counted() -> Test {
         assert_eq!(next(&mut heard).await.body, "unimpressed");
         let refused: u64 = b.stats().await?.refused.values().sum();
         assert_eq!(refused, 1200, "{:?}", b.stats().await?.refused);
+        // Told once for each reason, and not so often that it would push out what matters.
+        let mut told = Vec::new();
+        while let Some(Some(Ok(Event::Refused(reason)))) = events.next().now_or_never() {
+            told.push(reason);
+        }
+        told.sort();
+        let mut reasons: Vec<_> = b.stats().await?.refused.into_keys().collect();
+        reasons.retain(|reason| !reason.is_ordinary());
+        assert_eq!(told, reasons);
         Ok(())
     })
 }

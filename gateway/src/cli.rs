@@ -145,10 +145,10 @@ pub(crate) struct Up {
     #[arg(long, value_name = "NAME")]
     pub(crate) topic: Option<String>,
     /// Where others connect to, HOST:PORT; port 0 is any [default: 127.0.0.1:7777]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) listen: Option<String>,
     /// Also connect to the topic at this address; may be given several times
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) connect: Vec<String>,
     /// What becomes of newcomers: ask, window:SECONDS, nobody, or allow:ID,ID,…
     #[arg(long, value_name = "POLICY", default_value = "ask", value_parser = admission)]
@@ -163,7 +163,7 @@ pub(crate) struct Join {
     #[arg(long, value_name = "NAME")]
     pub(crate) topic: Option<String>,
     /// Where the topic is up, HOST:PORT
-    #[arg(value_name = "ADDR")]
+    #[arg(value_name = "ADDR", value_parser = address)]
     pub(crate) address: String,
     /// Take the topic key from the side with this fingerprint and from nobody else, without asking
     #[arg(long, value_name = "XXXX-…")]
@@ -204,6 +204,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
     text.parse::<u32>()
         .map(|seconds| Duration::from_secs(seconds.into()))
         .map_err(|_| "expected whole seconds".into())
+}
+
+/// Whether the host exists, connecting will tell, and may change; that there is one, and a port,
+/// can be seen at once.
+fn address(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.into()),
+        _ => Err("an address is HOST:PORT, such as 127.0.0.1:7777 or [::1]:7777".into()),
+    }
 }
 
 fn admission(text: &str) -> Result<Admission, String> {

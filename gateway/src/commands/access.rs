@@ -60,7 +60,7 @@ impl Here {
         let identity = app.home.identity()?;
         let identity = identity.ok_or_else(|| app.home.empty())?;
         let config = app.home.config()?;
-        let (topic, how) = config.current().ok_or_else(|| app.home.empty())?;
+        let (topic, how) = config.current().ok_or_else(|| app.home.without_topic())?;
         let plan =
             Plan { topic, identity, origin: how.origin, admission: Admission::Nobody, pin: None };
         Ok(Self { node: Node::start(&app.home, plan).await?, how: how.clone(), _lock: lock })

@@ -33,7 +33,11 @@ impl Stay<'_> {
             biased;
             told = tell(app, reports, once) => told,
             asked = ask::ask(app, &node) => asked,
-            () = signals.caught() => Ok(()),
+            // A script that waits for `--once` must not go on as if it had joined.
+            () = signals.caught() => {
+                let unmet = Failure::Unanswered("stopped before it had joined".into());
+                if once { Err(unmet) } else { Ok(()) }
+            }
             () = app.console.closed() => Err(Failure::Unheard),
             failure = deadline => Err(failure),
         };
@@ -63,10 +67,11 @@ async fn tell(
     Ok(())
 }
 
-/// Ctrl-C and SIGTERM, caught from the moment that this is made.
+/// Ctrl-C, SIGTERM and a terminal that was closed, caught from the moment that this is made.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -78,6 +83,7 @@ impl Signals {
         Ok(Self {
             terminate: caught(SignalKind::terminate())?,
             interrupt: caught(SignalKind::interrupt())?,
+            hangup: caught(SignalKind::hangup())?,
         })
     }
 
@@ -86,6 +92,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 }

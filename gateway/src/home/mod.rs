@@ -95,10 +95,18 @@ impl Home {
 
     /// Nobody has moved in.
     pub(crate) fn empty(&self) -> Failure {
-        let (folder, command) = (self.folder.display(), self.command());
+        self.begin(&format!("nobody lives at {} yet", self.folder.display()))
+    }
+
+    /// Somebody has, and is in no topic.
+    pub(crate) fn without_topic(&self) -> Failure {
+        self.begin(&format!("the one who lives at {} is in no topic yet", self.folder.display()))
+    }
+
+    fn begin(&self, why: &str) -> Failure {
+        let command = self.command();
         Failure::failed(format!(
-            "nobody lives at {folder} yet: begin with `{command} up --classic`, or with \
-             `{command} join --classic ADDRESS`"
+            "{why}: begin with `{command} up --classic`, or with `{command} join --classic ADDRESS`"
         ))
     }
 

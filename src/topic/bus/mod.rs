@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesUnordered;
-use stringphone_protocol::{Command, CommandError, Input, Moment, ParticipantId, Session};
+use stringphone_protocol::{Command, CommandError, Input, Moment, ParticipantId, Refusal, Session};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::CancellationToken;
@@ -75,6 +75,8 @@ pub(super) struct Bus {
     unverified: Vec<Writer<Unverified>>,
     events: Vec<Writer<Event>>,
     pub(super) stats: Stats,
+    /// When each reason to refuse frames was last told.
+    refused: BTreeMap<Refusal, Instant>,
 
     /// When the topic ends, whatever is left, once somebody stopped it.
     stopping: Option<Pin<Box<Sleep>>>,
@@ -115,6 +117,7 @@ impl Bus {
             unverified: Vec::new(),
             events: Vec::new(),
             stats: Stats::default(),
+            refused: BTreeMap::new(),
             stopping: None,
             flushing: None,
             failed: None,

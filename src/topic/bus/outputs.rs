@@ -1,15 +1,21 @@
 //! What comes out of the session goes where it belongs. Not here: what goes in.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::FutureExt;
 use stringphone_protocol as protocol;
 use stringphone_protocol::{Output, Record};
+use tokio::time::Instant;
 
 use super::Bus;
 use crate::event::{Event, LinkId, Participant};
 use crate::store::{COMMIT, within};
 use crate::subscription::{Received, Unverified};
 use crate::topic::shared::Status;
+
+/// How often one reason to refuse frames is told.
+const REFUSED: Duration = Duration::from_secs(1);
 
 impl Bus {
     pub(super) fn drain(&mut self) {
@@ -77,7 +83,7 @@ impl Bus {
             protocol::Event::Refused(refusal) => {
                 *self.stats.refused.entry(refusal).or_default() += 1;
                 if !refusal.is_ordinary() {
-                    self.tell(Event::Refused(refusal));
+                    self.tell_refused(refusal);
                 }
             }
             _ => {}
@@ -86,6 +92,17 @@ impl Bus {
 
     fn deliver(&mut self, message: &Received) {
         self.subscribers.retain(|subscriber| subscriber.push(message.clone()));
+    }
+
+    /// Anybody can have frames refused, as many as they like: each reason is told now and then, or
+    /// they would push what else happens out of the readers' queues.
+    fn tell_refused(&mut self, refusal: protocol::Refusal) {
+        let now = Instant::now();
+        let due = self.refused.get(&refusal).is_none_or(|told| now - *told >= REFUSED);
+        if due {
+            self.refused.insert(refusal, now);
+            self.tell(Event::Refused(refusal));
+        }
     }
 
     pub(super) fn tell(&mut self, event: Event) {
