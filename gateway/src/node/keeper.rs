@@ -38,7 +38,7 @@ impl Recurring {
     /// What recurs, and how often this time.
     fn of(report: &Report) -> Option<(Self, u64)> {
         match report {
-            Report::Refused { reason, frames } => Some((Self::Refused(reason.clone()), *frames)),
+            Report::Refused { reason } => Some((Self::Refused(reason.clone()), 1)),
             Report::Lost { link, frames } => Some((Self::Lost(link.clone()), *frames)),
             Report::Lagged { missed } => Some((Self::Lagged, *missed)),
             _ => None,
@@ -47,7 +47,7 @@ impl Recurring {
 
     fn report(self, number: u64) -> Report {
         match self {
-            Self::Refused(reason) => Report::Refused { reason, frames: number },
+            Self::Refused(reason) => Report::Refused { reason },
             Self::Lost(link) => Report::Lost { link, frames: number },
             Self::Lagged => Report::Lagged { missed: number },
         }

@@ -101,10 +101,7 @@ impl Report {
                 retry_in_ms / 1000,
                 retry_in_ms % 1000 / 100
             ),
-            Self::Refused { reason, frames: 1 } => write!(f, "a frame was refused: {reason}"),
-            Self::Refused { reason, frames } => {
-                write!(f, "{frames} frames were refused: {reason}")
-            }
+            Self::Refused { reason } => write!(f, "a frame was refused: {reason}"),
             Self::Lost { link, frames } => write!(f, "{frames} frames were lost on {link}"),
             _ => Ok(()),
         }

@@ -80,10 +80,9 @@ pub(crate) enum Report {
         reason: String,
         retry_in_ms: u64,
     },
-    /// Frames were refused: the first of a reason at once, from then on several in a line.
+    /// Frames were refused: told now and then for each reason. `status` counts them.
     Refused {
         reason: String,
-        frames: u64,
     },
     Lost {
         link: String,
@@ -196,7 +195,7 @@ impl Report {
                 reason: reason.clone(),
                 retry_in_ms: u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX),
             },
-            Event::Refused(refusal) => Self::Refused { reason: refusal.to_string(), frames: 1 },
+            Event::Refused(refusal) => Self::Refused { reason: refusal.to_string() },
             Event::Lost { link, frames } => {
                 Self::Lost { link: format!("{link:?}"), frames: *frames }
             }
@@ -212,7 +211,7 @@ impl From<Result<Received, ReceiveError>> for Report {
                 Self::Message { from: received.from.to_string(), body: Body::of(&received.body) }
             }
             Err(ReceiveError::Lagged(lagged)) => Self::Lagged { missed: lagged.0 },
-            Err(error) => Self::Refused { reason: error.to_string(), frames: 1 },
+            Err(error) => Self::Refused { reason: error.to_string() },
         }
     }
 }

@@ -260,6 +260,8 @@ impl Sink<Frame> for ClientOutgoing {
 
     /// Waits for what was not flushed and then for the shutdown; fails if they take too long.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        // A place that is held for another frame would keep the queue open.
+        self.queue.abort_send();
         self.queue.close();
         if self.outcome.is_terminated() {
             return Poll::Ready(Ok(())); // how it ended was told

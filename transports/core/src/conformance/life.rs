@@ -1,6 +1,7 @@
 //! Checks of links that come up and go down.
 //! Not the frames in between: see `delivery`.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -66,6 +67,9 @@ async fn lost_by_closing(mut sender: End, mut receiver: End) -> Option<Failure> 
             let frame = sender.frame("x", bytes.clone());
             sender.link.outgoing.send(frame).await.map_err(|error| format!("sending: {error}"))?;
         }
+        // As a carrier does: it makes sure of room before it knows that nothing more comes.
+        let ready = poll_fn(|cx| sender.link.outgoing.as_mut().poll_ready(cx)).await;
+        ready.map_err(|error| format!("getting ready: {error}"))?;
         sender.link.outgoing.close().await.map_err(|error| format!("closing: {error}"))
     };
     let receiving = async {
