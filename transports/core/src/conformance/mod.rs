@@ -8,26 +8,18 @@
 //! use async_trait::async_trait;
 //! use stringphone_transport::{Transport, conformance::{self, Fixture, Pair}};
 //!
-//! # struct MyAdapter;
-//! # #[async_trait]
-//! # impl Transport for MyAdapter {
-//! #     fn facts(&self) -> stringphone_transport::Facts { unimplemented!() }
-//! #     async fn connect(&mut self, _: stringphone_transport::Channels)
-//! #         -> Result<stringphone_transport::Link, stringphone_transport::TransportError>
-//! #     { unimplemented!() }
-//! # }
-//! # impl MyAdapter { fn on(_: &str) -> Self { Self } }
-//! struct MyFixture;
+//! /// Makes two ends of an adapter that hear each other, as often as it is asked.
+//! struct MyFixture<F>(F);
 //!
 //! #[async_trait]
-//! impl Fixture for MyFixture {
+//! impl<T: Transport, F: Fn(&str) -> T + Send> Fixture for MyFixture<F> {
 //!     async fn pair(&mut self) -> Pair {
-//!         Pair::new(MyAdapter::on("left"), MyAdapter::on("right"))
+//!         Pair::new((self.0)("left"), (self.0)("right"))
 //!     }
 //! }
 //!
-//! # async fn test() {
-//! conformance::run(MyFixture).await.assert();
+//! # async fn test<MyAdapter: Transport>(my_adapter: fn(&str) -> MyAdapter) {
+//! conformance::run(MyFixture(my_adapter)).await.assert();
 //! # }
 //! ```
 
