@@ -254,9 +254,8 @@ impl Bus {
         }
         // All are asked, so that each wakes us; and a place that one of them holds for us is given
         // back while another has none: other topics may need it.
-        let waiting =
-            self.links.iter_mut().filter_map(|l| l.poll_room(cx).is_pending().then_some(()));
-        if waiting.count() > 0 {
+        let ask = |room: bool, link: &mut Attachment| link.poll_room(cx).is_ready() && room;
+        if !self.links.iter_mut().fold(true, ask) {
             self.links.iter_mut().for_each(Attachment::give_up_room);
             return false;
         }
