@@ -197,6 +197,16 @@ fn a_message_that_no_link_can_carry_is_refused_before_it_is_queued() -> Test {
     })
 }
 
+#[test]
+fn a_queue_of_any_size_can_be_asked_for() -> Test {
+    in_virtual_time(async {
+        for messages in [0, usize::MAX] {
+            member(1, &[]).queue(messages).start()?.ready().await?;
+        }
+        Ok(())
+    })
+}
+
 /// The same conversation, whatever runs it.
 async fn conversation() -> Test {
     let (a, b): (TopicHandle, TopicHandle) = pair(&Hub::new()).await?;

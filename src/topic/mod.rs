@@ -14,7 +14,7 @@ use std::time::Duration;
 use stringphone_protocol::classic::{Admitter, ClassicState, Reading, Settings};
 use stringphone_protocol::{Fingerprint, Identity, Limits};
 
-use crate::carrier::channel_name;
+use crate::carrier::{MAX_QUEUE, channel_name};
 use crate::error::TopicError;
 use crate::store::{MemoryStore, Store};
 
@@ -132,7 +132,7 @@ impl TopicBuilder {
     /// How many messages wait to be sealed, and how many wait at each subscriber (default 256).
     #[must_use]
     pub fn queue(mut self, messages: usize) -> Self {
-        self.queue = messages.max(1);
+        self.queue = messages.clamp(1, MAX_QUEUE);
         self
     }
 
