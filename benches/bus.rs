@@ -40,6 +40,7 @@ fn main() -> Done {
     for subscribers in [1, 10, 1000] {
         fanout(subscribers)?;
     }
+    open_channels()?;
     idle_topics()
 }
 
@@ -147,6 +148,49 @@ fn fanout(subscribers: usize) -> Done {
     Ok(())
 }
 
+/// Topics one after the other on one connection: each of many costs what each of few does.
+fn open_channels() -> Done {
+    const ROUNDS: usize = 5;
+    const FEW: usize = 1_000;
+
+    let mut rounds = Rounds::default();
+    for round in 0..ROUNDS {
+        let many = opening(round, IDLE_TOPICS)? / u32::try_from(IDLE_TOPICS)?;
+        let few = opening(round, FEW)? / u32::try_from(FEW)?;
+        rounds.add(1, many, few);
+    }
+    rounds.print("bus.open_10000_channels", 2.0, "a channel of 1000");
+    Ok(())
+}
+
+/// What it takes to attach so many topics to one connection.
+fn opening(round: usize, channels: usize) -> Result<Duration, Box<dyn Error>> {
+    let system = System::new();
+    let topics = system.block_on(async { unattached(channels) })?;
+    let shared = system.block_on(async { Carrier::start(Hub::new().port("shared")) });
+    let mut done = Ok(());
+    let attach_all = async || {
+        for (name, topic) in &topics {
+            topic.attach(shared.channel(name)?).await?;
+        }
+        Ok::<_, stringphone::TopicError>(())
+    };
+    let spent = cpu(round, || done = system.block_on(attach_all()));
+    done?;
+    Ok(spent)
+}
+
+/// Topics of one participant, which share its identity.
+fn unattached(topics: usize) -> Result<Vec<(String, TopicHandle)>, stringphone::TopicError> {
+    let lamp = identity(LAMP);
+    let start = |number| {
+        let name = format!("room-{number}");
+        let topic = Topic::import(&name, lamp.clone(), state(LAMP, PHONE)).classic().start()?;
+        Ok((name, topic))
+    };
+    (0..topics).map(start).collect()
+}
+
 /// The heap of a topic that waits: a member, attached, with one subscriber.
 fn idle_topics() -> Done {
     let shared = heap_of_a_topic(false)?;
@@ -168,12 +212,8 @@ fn heap_of_a_topic(own_link: bool) -> Result<i64, Box<dyn Error>> {
 async fn idle(own_link: bool) -> Result<Vec<(TopicHandle, Subscription)>, Box<dyn Error>> {
     let hub = Hub::new();
     let shared = Carrier::start(hub.port("shared"));
-    // One participant in many rooms: they share its identity.
-    let lamp = identity(LAMP);
     let mut topics = Vec::with_capacity(IDLE_TOPICS);
-    for number in 0..IDLE_TOPICS {
-        let name = format!("room-{number}");
-        let topic = Topic::import(&name, lamp.clone(), state(LAMP, PHONE)).classic().start()?;
+    for (name, topic) in unattached(IDLE_TOPICS)? {
         if own_link {
             topic.attach(hub.port(name)).await?;
         } else {

@@ -1,4 +1,4 @@
-//! What outlives a process, and what a failing store does.
+//! What outlives a process, and what a store does that fails, hangs or panics.
 
 mod support;
 
@@ -7,12 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::StreamExt;
+use futures::{SinkExt, StreamExt};
 use stringphone::memory::Hub;
 use stringphone::store::{FileStore, MemoryStore, Record, RestoreError, Store, StoreError};
-use stringphone::{Admission, Topic, TopicError};
+use stringphone::transport::{ChannelName, Channels, Frame, Transport};
+use stringphone::{Admission, Carrier, Topic, TopicError, TopicHandle};
 use support::*;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn every_store_keeps_what_stores_must() -> Test {
@@ -112,12 +116,12 @@ fn a_reply_leaves_only_after_the_newcomer_is_stored() -> Test {
         let store = Lasting { leave: Some(leave.clone()), ..Lasting::default() };
         let hub = Hub::new();
         let founder = Topic::found("house", identity(1)).classic().store(store).start()?;
-        founder.set_admission(Admission::Window(Duration::from_secs(3600))).await?;
+        founder.set_admission(Admission::Window(HOUR)).await?;
         let newcomer =
             Topic::join("house", identity(2)).classic().dangerously_trust_any_admitter().start()?;
         attach(&founder, hub.port("founder")).await?;
         attach(&newcomer, hub.port("newcomer")).await?;
-        let early = tokio::time::timeout(Duration::from_secs(20), newcomer.ready()).await;
+        let early = timeout(Duration::from_secs(20), newcomer.ready()).await;
         assert!(early.is_err(), "no reply before the commit");
         leave.add_permits(1);
         newcomer.ready().await?;
@@ -139,6 +143,125 @@ fn a_topic_whose_store_fails_stops_and_says_why() -> Test {
         }
         while let Some(event) = events.next().await {
             assert!(!matches!(event, Ok(stringphone::Event::Joined(_))), "it is not stored");
+        }
+        Ok(())
+    })
+}
+
+/// Hangs at the second commit; fails at the second, after a while.
+struct Bad {
+    commits: u32,
+    hang: bool,
+    records: MemoryStore,
+}
+
+fn bad(hang: bool) -> Bad {
+    Bad { commits: 0, hang, records: MemoryStore::default() }
+}
+
+#[async_trait]
+impl Store for Bad {
+    async fn load(&mut self) -> Result<Vec<Record>, StoreError> {
+        self.records.load().await
+    }
+
+    async fn commit(&mut self, batch: Vec<Record>) -> Result<(), StoreError> {
+        self.commits += 1;
+        if self.commits == 1 {
+            return self.records.commit(batch).await;
+        }
+        if self.hang {
+            std::future::pending::<()>().await;
+        }
+        tokio::task::yield_now().await;
+        Err(StoreError::Other("the disk is full".into()))
+    }
+}
+
+async fn founder(store: Bad) -> Result<TopicHandle, TopicError> {
+    let topic = Topic::found("house", identity(1)).classic().store(store).start()?;
+    topic.ready().await?;
+    Ok(topic)
+}
+
+#[test]
+fn whoever_waits_for_a_commit_that_fails_is_never_told_that_it_succeeded() -> Test {
+    in_virtual_time(async {
+        let topic = founder(bad(false)).await?;
+        // Several at once, so that some come in while another is being stored.
+        let answers = futures::future::join_all((2..9).map(|number| topic.trust(key(number))));
+        for answer in answers.await {
+            assert!(answer.unwrap_err().to_string().contains("the disk is full"));
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_store_that_hangs_ends_the_topic_and_no_stop_waits_for_it() -> Test {
+    in_virtual_time(async {
+        let topic = founder(bad(true)).await?;
+        let began = tokio::time::Instant::now();
+        let answer = timeout(HOUR, topic.trust(key(2))).await?;
+        assert!(matches!(answer, Err(TopicError::Store(_))), "{answer:?}");
+        assert_eq!(began.elapsed().as_secs(), 30);
+
+        let topic = founder(bad(true)).await?;
+        let hangs = topic.clone();
+        let trusting = tokio::task::spawn_local(async move { hangs.trust(key(2)).await });
+        tokio::task::yield_now().await;
+        timeout(Duration::from_secs(5), topic.stop()).await??;
+        assert!(trusting.await?.is_err());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_topic_whose_store_hangs_deafens_no_other_on_its_connection() -> Test {
+    in_virtual_time(async {
+        let hub = Hub::new();
+        let here = Carrier::start(hub.port("here"));
+        let there = Carrier::start(hub.port("there"));
+        let hangs = founder(bad(true)).await?;
+        attach(&hangs, here.channel("hangs")?).await?;
+        let (a, b) = (member(1, &[2]).start()?, member(2, &[1]).start()?);
+        attach(&a, here.channel("house")?).await?;
+        attach(&b, there.channel("house")?).await?;
+        let mut heard = a.subscribe_raw().await?;
+
+        drop(tokio::task::spawn_local(async move { hangs.trust(key(2)).await }));
+        let house = ChannelName::try_from("hangs")?;
+        let (_owner, channels) = Channels::new([house.clone()]);
+        let mut attacker = hub.port("attacker").connect(channels).await?;
+        for _ in 0..1000 {
+            attacker.outgoing.send(Frame::on(house.clone(), &b"garbage"[..])).await?;
+        }
+        b.publish_raw("hello").await?;
+        let message = timeout(Duration::from_secs(5), next(&mut heard)).await?;
+        assert_eq!(message.body, "hello");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_topic_that_panics_leaves_nobody_waiting() -> Test {
+    struct Panics;
+
+    #[async_trait]
+    impl Store for Panics {
+        async fn load(&mut self) -> Result<Vec<Record>, StoreError> {
+            panic!("the store fell over")
+        }
+
+        async fn commit(&mut self, _: Vec<Record>) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    in_virtual_time(async {
+        let topic = Topic::found("house", identity(1)).classic().store(Panics).start()?;
+        for result in [topic.ready().await, topic.stop().await, topic.trust(key(2)).await] {
+            assert!(matches!(result, Err(TopicError::Crashed)), "{result:?}");
         }
         Ok(())
     })

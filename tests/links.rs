@@ -3,13 +3,18 @@
 mod support;
 
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt};
+use async_trait::async_trait;
+use futures::{FutureExt, SinkExt, StreamExt, sink, stream};
 use stringphone::memory::Hub;
-use stringphone::transport::{ChannelName, Channels, Frame, Transport};
+use stringphone::transport::{
+    ChannelName, Channels, Facts, Frame, Link, Transport, TransportError,
+};
 use stringphone::{Carrier, CarrierSettings, Event, Refusal, Topic, TopicError, TopicHandle};
 use support::*;
+use tokio::sync::Notify;
 
 /// What a topic's events say of its link, in short.
 async fn story(topic: &TopicHandle, transport: Scripted, chapters: usize) -> Vec<String> {
@@ -175,7 +180,6 @@ fn a_captured_frame_that_is_replayed_is_delivered_once() -> Test {
         a.publish_raw("open the door").await?;
         let captured = attacker.incoming.next().await.unwrap()?;
         assert_eq!(next(&mut heard).await.body, "open the door");
-        use futures::SinkExt;
         for _ in 0..10 {
             attacker.outgoing.send(captured.clone()).await?;
         }
@@ -189,7 +193,6 @@ fn a_captured_frame_that_is_replayed_is_delivered_once() -> Test {
 #[test]
 fn garbage_from_the_channel_changes_nothing_and_is_counted() -> Test {
     in_virtual_time(async {
-        use futures::SinkExt;
         let hub = Hub::new();
         let (a, b) = pair(&hub).await?;
         let mut heard = b.subscribe_raw().await?;
@@ -197,7 +200,7 @@ fn garbage_from_the_channel_changes_nothing_and_is_counted() -> Test {
         let house = ChannelName::try_from("house")?;
         let (_owner, channels) = Channels::new([house.clone()]);
         let mut attacker = hub.port("attacker").connect(channels).await?;
-        for len in 0..300usize {
+        for len in 1..=300usize {
             for kind in [b's', b'i', b'r', b'x'] {
                 let mut bytes = vec![kind; len];
                 bytes.iter_mut().skip(1).enumerate().for_each(|(at, byte)| *byte = at as u8);
@@ -244,6 +247,57 @@ fn topics_on_one_connection_do_not_hear_each_other() -> Test {
         assert!(matches!(refused, Err(TopicError::ChannelTaken(_))), "{refused:?}");
         ends.pop().unwrap().0.stop().await?;
         attach(&taken, here.channel("garage")?).await?;
+        Ok(())
+    })
+}
+
+/// Notes what it is told of channels, and is lost whenever it is asked to be.
+#[derive(Clone, Default)]
+struct Told {
+    channels: Arc<Mutex<Vec<ChannelName>>>,
+    lose: Arc<Notify>,
+}
+
+#[async_trait]
+impl Transport for Told {
+    fn facts(&self) -> Facts {
+        Facts::new("told", 1024).many_channels()
+    }
+
+    async fn connect(&mut self, mut channels: Channels) -> Result<Link, TransportError> {
+        let told = self.channels.clone();
+        let listening = stream::poll_fn(move |cx| {
+            while let Poll::Ready(changes) = channels.poll_changed(cx) {
+                told.lock().unwrap().extend(changes.opened.into_iter().chain(changes.closed));
+            }
+            Poll::Pending
+        });
+        let incoming = listening.take_until(self.lose.clone().notified_owned());
+        Ok(Link::new(incoming, sink::drain().sink_map_err(|never| match never {})))
+    }
+}
+
+#[test]
+fn an_adapter_is_told_of_each_channel_once_and_of_all_again_on_a_new_link() -> Test {
+    const CHANNELS: usize = 300;
+    in_virtual_time(async {
+        let link = Told::default();
+        let told = async || {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            std::mem::take(&mut *link.channels.lock().unwrap()).len()
+        };
+        let carrier = Carrier::start(link.clone());
+        let mut topics = Vec::new();
+        for number in 0..CHANNELS {
+            let topic = member(1, &[]).start()?;
+            topic.attach(carrier.channel(&format!("{number}"))?).await?;
+            topics.push(topic);
+        }
+        assert_eq!(told().await, CHANNELS);
+        topics.truncate(CHANNELS - 1);
+        assert_eq!(told().await, 1, "that it is closed");
+        link.lose.notify_one();
+        assert_eq!(told().await, CHANNELS - 1);
         Ok(())
     })
 }

@@ -1,4 +1,4 @@
-//! A transport of one's own in less than 50 lines, held against the conformance suite.
+//! A transport of one's own in less than 30 lines, held against the conformance suite.
 //!
 //! The transport is `unix.rs` beside this file. Here the suite checks it against the claims that
 //! every adapter has to keep; then two topics talk over it, and the library does the rest, such as

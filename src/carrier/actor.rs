@@ -106,7 +106,9 @@ impl Routes {
             return Err(TopicError::ChannelTaken(open.name.to_string()));
         }
         if !self.many {
-            routes.clear();
+            for gone in std::mem::take(&mut *routes).into_keys() {
+                self.channels.close(&gone);
+            }
         }
         let route = Route::new(open.id, open.inbox, self.state.borrow().clone());
         routes.insert(open.name.clone(), route);
@@ -116,10 +118,8 @@ impl Routes {
 
     /// Waits for somebody to listen.
     pub(super) async fn first_channel(&self) {
-        let mut channels = self.channels.watch();
-        while channels.current().is_empty() {
-            channels.changed().await;
-        }
+        // What changes first, for somebody who was told nothing, is that a channel opens.
+        self.channels.watch().changed().await;
     }
 
     fn close(&self, close: &Close) {
@@ -168,5 +168,33 @@ impl Routes {
             _ => routes.values_mut().next(),
         };
         route.map(work)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn on_a_link_of_one_channel_a_topic_that_is_gone_makes_place_and_leaves_nothing_open() {
+        let routes = Routes {
+            many: false,
+            channels: Channels::new([]).0,
+            routes: RefCell::default(),
+            state: RefCell::default(),
+        };
+        let open = |number, name| {
+            let (inbox, listening) = mpsc::channel(1);
+            let name = ChannelName::try_from(name).unwrap();
+            routes.open(Open { id: LinkId(number), name, inbox }).map(|()| listening)
+        };
+        let first = open(1, "first").unwrap();
+        assert!(matches!(open(2, "second"), Err(TopicError::ChannelTaken(_))));
+        drop(first);
+        let _second = open(2, "second").unwrap();
+        let told = routes.channels.watch().changed().now_or_never().unwrap_or_default();
+        assert_eq!(told.opened, [ChannelName::try_from("second").unwrap()]);
     }
 }

@@ -1,6 +1,5 @@
 //! The life of a carrier: connect, serve, pause, again. Not here: who is served.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -118,13 +117,8 @@ impl Life {
 async fn caught<T>(
     work: impl Future<Output = Result<T, TransportError>>,
 ) -> Result<T, TransportError> {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic: Box<dyn Any + Send>| {
-        let said = panic
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        Err(TransportError::other(format!("the adapter panicked: {}", said.unwrap_or("no words"))))
-    })
+    let caught = AssertUnwindSafe(work).catch_unwind().await;
+    caught.unwrap_or_else(|panic| Err(TransportError::panicked(&*panic)))
 }
 
 async fn in_time<T>(

@@ -2,8 +2,8 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
-use stringphone_protocol::classic::{ClassicSession, ClassicState, Settings};
-use stringphone_protocol::{Command, Identity, ParticipantId, PublicKey, Session};
+use stringphone_protocol::classic::{Admitter, ClassicSession, ClassicState, Settings};
+use stringphone_protocol::{Command, Event, Identity, ParticipantId, PublicKey, Session};
 
 use super::Peer;
 
@@ -95,4 +95,17 @@ impl Person {
 /// The same reply in another's name: nobody signs a reply.
 pub(crate) fn in_the_name_of(key: PublicKey, reply: &[u8]) -> Vec<u8> {
     [&reply[..121], key.as_bytes()].concat()
+}
+
+/// Those of a joiner who takes answers like this.
+pub(crate) fn settings(admitter: Admitter) -> Settings {
+    Settings { admitter, ..Settings::default() }
+}
+
+/// The listener reads what the speaker says, and knows from whom it is.
+pub(crate) fn understands(listener: &mut Person, speaker: &mut Person, body: &[u8]) {
+    let frame = speaker.says(body);
+    let heard = listener.hear(&frame);
+    let Event::Message { from, body: read, .. } = heard else { panic!("{heard:?}") };
+    assert_eq!((from, read.as_slice()), (speaker.id(), body));
 }

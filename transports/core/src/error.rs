@@ -1,7 +1,7 @@
 //! The one error type of transports.
 //! Not the errors of topics or of the protocol: those live in their own layers.
 
-use std::{error::Error, io, time::Duration};
+use std::{any::Any, error::Error, io, time::Duration};
 
 /// What can go wrong with a link.
 ///
@@ -80,6 +80,15 @@ impl TransportError {
     /// ```
     pub fn other(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Other(error.into())
+    }
+
+    /// What a panic of an adapter becomes, as `catch_unwind` hands it over.
+    pub fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let said = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Self::other(format!("the adapter panicked: {}", said.unwrap_or("no words")))
     }
 
     /// Whether the link is still up after this error.

@@ -6,7 +6,7 @@
 //! link events are the carrier's job, in the crate `stringphone`. What helps on the way:
 //!
 //! * [`framing`]: two codecs that put frames on a byte stream, one for streams that lose nothing
-//!   and one for wires that do;
+//!   and one for wires that do, and [`framing::link`], which makes a link of a stream and a codec;
 //! * [`faults`]: a seeded wrapper that loses, repeats, reorders, delays and damages frames;
 //! * `conformance` (feature `conformance`): the claims that every adapter has to keep.
 //!
@@ -45,6 +45,7 @@
 //! [`Facts::max_frame`]; the conformance suite says so.)
 
 mod channel;
+mod channels;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
@@ -52,6 +53,7 @@ pub mod faults;
 pub mod framing;
 mod link;
 
-pub use channel::{ChannelName, Channels, ChannelsOwner};
+pub use channel::ChannelName;
+pub use channels::{ChannelChanges, Channels, ChannelsOwner};
 pub use error::TransportError;
 pub use link::{ChannelCount, Facts, Frame, Incoming, Link, Outgoing, Transport};

@@ -19,8 +19,8 @@ pub trait Transport: Send + 'static {
 
     /// Brings the link up; called again after every loss.
     ///
-    /// `channels` is the watchable set of the channels that somebody listens to here. Adapters that
-    /// need not subscribe or announce anything ignore it.
+    /// `channels` tells which channels somebody listens to here: all that are open, then each that
+    /// opens or closes. Adapters that need not subscribe or announce anything ignore it.
     ///
     /// Cancel-safe: dropping the future leaves nothing behind.
     ///
@@ -154,6 +154,22 @@ impl Frame {
     /// A frame of a link with many channels.
     pub fn on(channel: ChannelName, bytes: impl Into<Bytes>) -> Self {
         Self { channel: Some(channel), bytes: bytes.into() }
+    }
+}
+
+impl Frame {
+    /// Refuses what no sink takes: a frame above `max_frame` bytes, and one that lacks its channel.
+    ///
+    /// # Errors
+    /// [`TransportError::TooLarge`] or [`TransportError::NoChannel`], after which the link goes on.
+    pub fn check(&self, max_frame: usize, channels: ChannelCount) -> Result<(), TransportError> {
+        match self.bytes.len() {
+            len if len > max_frame => Err(TransportError::TooLarge { len, max: max_frame }),
+            _ if channels == ChannelCount::Many && self.channel.is_none() => {
+                Err(TransportError::NoChannel)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

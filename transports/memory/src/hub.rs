@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use stringphone_transport::ChannelName;
+use stringphone_transport::{ChannelChanges, ChannelName};
 
 use crate::{port::MemoryPort, queue::Queue};
 
@@ -91,21 +91,19 @@ impl Hub {
         self.limits
     }
 
-    /// Connects a port that listens to `channels`.
-    pub(crate) fn connect(&self, name: &str, channels: BTreeSet<ChannelName>) -> Arc<Queue> {
+    /// Connects a port that listens to nothing yet.
+    pub(crate) fn connect(&self, name: &str) -> Arc<Queue> {
         let mut registry = self.registry();
         registry.last_id += 1;
         let queue = Arc::new(Queue::new(registry.last_id, name.into(), self.limits.queue));
-        registry
-            .ports
-            .insert(queue.id(), Port { queue: Arc::clone(&queue), open: BTreeSet::new() });
-        registry.listen(queue.id(), channels);
+        let port = Port { queue: Arc::clone(&queue), open: BTreeSet::new() };
+        registry.ports.insert(queue.id(), port);
         queue
     }
 
-    /// From now on the port listens to exactly `channels`.
-    pub(crate) fn listen(&self, port: &Queue, channels: BTreeSet<ChannelName>) {
-        self.registry().listen(port.id(), channels);
+    /// From now on the port listens to some channels more, and to some no more.
+    pub(crate) fn listen(&self, port: &Queue, changes: ChannelChanges) {
+        self.registry().listen(port.id(), changes);
     }
 
     /// Forgets the port and wakes whoever waits for it.
@@ -155,18 +153,19 @@ struct Port {
 
 impl Registry {
     /// A port that was disconnected meanwhile stays disconnected.
-    fn listen(&mut self, id: u64, channels: BTreeSet<ChannelName>) {
+    fn listen(&mut self, id: u64, changes: ChannelChanges) {
         let Some(port) = self.ports.get_mut(&id) else {
             return;
         };
-        for opened in channels.difference(&port.open) {
+        for opened in changes.opened {
             let listeners = self.index.entry(opened.clone()).or_default();
             Arc::make_mut(listeners).push(Arc::clone(&port.queue));
+            port.open.insert(opened);
         }
-        for closed in port.open.difference(&channels) {
+        for closed in &changes.closed {
             forget(&mut self.index, closed, id);
+            port.open.remove(closed);
         }
-        port.open = channels;
     }
 
     fn remove(&mut self, id: u64) {

@@ -8,8 +8,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::{Sink, Stream};
-use stringphone_transport::{Channels, Facts, Frame, Link, Transport, TransportError};
+use futures::{FutureExt, Sink, Stream};
+use stringphone_transport::{
+    ChannelCount, Channels, Facts, Frame, Link, Transport, TransportError,
+};
 
 use crate::{hub::Hub, queue::Queue};
 
@@ -39,8 +41,11 @@ impl Transport for MemoryPort {
         if let Some(former) = self.link.upgrade() {
             self.hub.remove(&former);
         }
-        let open = channels.take_current();
-        let queue = self.hub.connect(&self.name, open);
+        let queue = self.hub.connect(&self.name);
+        // What is open by now is heard from the first frame.
+        if let Some(changes) = channels.changed().now_or_never() {
+            self.hub.listen(&queue, changes);
+        }
         self.link = Arc::downgrade(&queue);
         let hub = self.hub.clone();
         let outgoing =
@@ -64,32 +69,26 @@ impl Stream for PortIncoming {
             return Poll::Ready(None);
         }
         let coop = ready!(tokio::task::coop::poll_proceed(cx));
-        // Asked first so that a port under load still hears a channel that it opens.
-        if self.channels.has_changed() {
-            self.listen();
-        }
-        loop {
-            match self.own.poll_pop(cx) {
-                Poll::Ready(Some(frame)) => {
-                    coop.made_progress();
-                    return Poll::Ready(Some(Ok(frame)));
-                }
-                Poll::Ready(None) => {
-                    self.ended = true;
-                    return Poll::Ready(Some(Err(TransportError::Closed)));
-                }
-                Poll::Pending => {}
+        self.poll_channels(cx);
+        match ready!(self.own.poll_pop(cx)) {
+            Some(frame) => {
+                coop.made_progress();
+                Poll::Ready(Some(Ok(frame)))
             }
-            ready!(self.channels.poll_changed(cx));
-            self.listen();
+            None => {
+                self.ended = true;
+                Poll::Ready(Some(Err(TransportError::Closed)))
+            }
         }
     }
 }
 
 impl PortIncoming {
-    fn listen(&mut self) {
-        let open = self.channels.take_current();
-        self.hub.listen(&self.own, open);
+    /// Listens to the channels that are open by now.
+    fn poll_channels(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(changes) = self.channels.poll_changed(cx) {
+            self.hub.listen(&self.own, changes);
+        }
     }
 }
 
@@ -132,12 +131,11 @@ impl Sink<Frame> for PortOutgoing {
     }
 
     fn start_send(mut self: Pin<&mut Self>, frame: Frame) -> Result<(), Self::Error> {
-        let (len, max) = (frame.bytes.len(), self.hub.limits().max_frame);
-        if len > max {
-            return Err(TransportError::TooLarge { len, max });
-        }
-        let channel = frame.channel.as_ref().ok_or(TransportError::NoChannel)?;
-        let Some(listeners) = self.hub.listeners(channel) else {
+        frame.check(self.hub.limits().max_frame, ChannelCount::Many)?;
+        // An empty one is no frame that a carrier may be handed.
+        let channel = frame.channel.as_ref().filter(|_| !frame.bytes.is_empty());
+        let listeners = channel.and_then(|channel| self.hub.listeners(channel));
+        let Some(listeners) = listeners else {
             return Ok(());
         };
         let own = self.own.id();

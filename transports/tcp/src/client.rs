@@ -2,7 +2,6 @@
 //! Not reconnection: the carrier calls `connect` again.
 
 use std::{
-    collections::BTreeSet,
     future::Future,
     io,
     pin::Pin,
@@ -15,8 +14,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::{FutureExt, Sink, SinkExt, Stream, StreamExt, task::AtomicWaker};
-use stringphone_transport::{ChannelName, Channels, Facts, Frame, Link, Transport, TransportError};
+use futures::{FutureExt, Sink, SinkExt, StreamExt, task::AtomicWaker};
+use stringphone_transport::{
+    ChannelChanges, ChannelCount, Channels, Facts, Frame, Link, Transport, TransportError, framing,
+};
 use tokio::{
     net::TcpStream,
     sync::{mpsc, oneshot},
@@ -26,7 +27,7 @@ use tokio_util::{sync::PollSender, task::AbortOnDropHandle};
 
 use crate::{
     Limits,
-    stream::{self, Reader, Writer},
+    stream::{self, Writer},
 };
 
 /// How many frames may wait for the task that writes.
@@ -91,7 +92,13 @@ impl Transport for TcpClient {
             let _ = report.send(result); // nobody asks once the link is dropped
         });
         let writing = Arc::new(AbortOnDropHandle::new(writing));
-        let incoming = ClientIncoming { reader, writing: Arc::clone(&writing), ended: false };
+        let reading = Arc::clone(&writing);
+        let incoming = framing::incoming(reader, ChannelCount::Many).inspect(move |item| {
+            // The other half has to learn of it, even if it only ever writes.
+            if item.is_err() {
+                reading.abort();
+            }
+        });
         let outgoing = ClientOutgoing {
             queue: PollSender::new(queue),
             pending,
@@ -135,17 +142,13 @@ async fn write(
     pending: &Pending,
     mut channels: Channels,
 ) -> Result<(), TransportError> {
-    let mut announced = BTreeSet::new();
-    announce(&mut writer, &mut announced, channels.take_current()).await?;
     let mut fed = 0;
     loop {
         writer.flush().await?;
         pending.written(std::mem::take(&mut fed));
         tokio::select! {
             biased;
-            () = channels.changed() => {
-                announce(&mut writer, &mut announced, channels.take_current()).await?;
-            }
+            changes = channels.changed() => announce(&mut writer, changes).await?,
             frame = frames.recv() => {
                 let Some(frame) = frame else { break };
                 writer.feed(frame).await?;
@@ -161,46 +164,11 @@ async fn write(
 }
 
 /// An empty frame on a channel makes the room forward it.
-async fn announce(
-    writer: &mut Writer,
-    announced: &mut BTreeSet<ChannelName>,
-    open: BTreeSet<ChannelName>,
-) -> Result<(), TransportError> {
-    for channel in open.difference(announced) {
-        writer.feed(Frame::on(channel.clone(), vec![])).await?;
+async fn announce(writer: &mut Writer, changes: ChannelChanges) -> Result<(), TransportError> {
+    for channel in changes.opened {
+        writer.feed(Frame::on(channel, vec![])).await?;
     }
-    announced.extend(open);
     Ok(())
-}
-
-struct ClientIncoming {
-    reader: Reader,
-    writing: Arc<AbortOnDropHandle<()>>,
-    ended: bool,
-}
-
-impl Stream for ClientIncoming {
-    type Item = Result<Frame, TransportError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        while !self.ended {
-            let item = match ready!(self.reader.poll_next_unpin(cx)) {
-                Some(Ok(frame)) if frame.bytes.is_empty() => continue,
-                Some(Ok(frame)) if frame.channel.is_none() => {
-                    Err(TransportError::Framing("a frame names no channel"))
-                }
-                Some(item) => item,
-                None => Err(TransportError::Closed),
-            };
-            // The other half has to learn of it, even if it only ever writes.
-            if item.is_err() {
-                self.ended = true;
-                self.writing.abort();
-            }
-            return Poll::Ready(Some(item));
-        }
-        Poll::Ready(None)
-    }
 }
 
 struct ClientOutgoing {
@@ -239,13 +207,7 @@ impl Sink<Frame> for ClientOutgoing {
     }
 
     fn start_send(mut self: Pin<&mut Self>, frame: Frame) -> Result<(), Self::Error> {
-        let (len, max) = (frame.bytes.len(), self.limits.max_frame);
-        if len > max {
-            return Err(TransportError::TooLarge { len, max });
-        }
-        if frame.channel.is_none() {
-            return Err(TransportError::NoChannel);
-        }
+        frame.check(self.limits.max_frame, ChannelCount::Many)?;
         self.pending.add();
         self.queue.send_item(frame).map_err(|_| TransportError::Closed)
     }

@@ -13,7 +13,9 @@ use std::{
 
 use async_trait::async_trait;
 use futures::{FutureExt, Sink, Stream, future::BoxFuture};
-use stringphone_transport::{Channels, Facts, Frame, Link, Transport, TransportError};
+use stringphone_transport::{
+    ChannelCount, Channels, Facts, Frame, Link, Transport, TransportError,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
@@ -218,13 +220,7 @@ impl Sink<Frame> for RoomOutgoing {
     }
 
     fn start_send(mut self: Pin<&mut Self>, frame: Frame) -> Result<(), Self::Error> {
-        let (len, max) = (frame.bytes.len(), self.members.limits().max_frame);
-        if len > max {
-            return Err(TransportError::TooLarge { len, max });
-        }
-        if frame.channel.is_none() {
-            return Err(TransportError::NoChannel);
-        }
+        frame.check(self.members.limits().max_frame, ChannelCount::Many)?;
         let behind = self.members.deliver(&frame, None);
         if !behind.is_empty() {
             self.waiting = Some(Box::pin(caught_up(behind)));

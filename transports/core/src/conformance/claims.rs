@@ -21,6 +21,8 @@ pub const SOMETHING: &str = "something arrives at all";
 pub const ECHO: &str = "nobody hears an echo";
 /// A frame comes with its channel, or with none where there is one channel.
 pub const NAMED: &str = "a frame comes with its channel, or with none where there is one";
+/// No frame is handed up that is empty, or larger than the facts say; whatever the check.
+pub const SIZES: &str = "no frame is handed up that is empty, or larger than the facts say";
 /// A burst gets through to a slow reader.
 pub const BURST: &str = "a burst gets through to a slow reader";
 /// A frame that is too large is refused, and the link goes on.
@@ -29,6 +31,8 @@ pub const TOO_LARGE: &str = "a frame that is too large is refused, and the link 
 pub const CHANNELS: &str = "channels are kept apart";
 /// A channel that is opened later is heard.
 pub const LATE_CHANNEL: &str = "a channel that is opened later is heard";
+/// A channel that is closed and opened again is heard.
+pub const REOPENED_CHANNEL: &str = "a channel that is closed and opened again is heard";
 /// What was sent before closing arrives (reliable links).
 pub const CLOSING_ARRIVES: &str = "what was sent before closing arrives";
 /// Sending to a peer that does not read waits or fails, within so many frames that nobody runs out of
@@ -40,7 +44,7 @@ pub const CLOSING: &str = "closing finishes though the peer does not read";
 pub const DROPPED: &str = "the peer of a dropped link notices, or goes on";
 /// A cut link fails in both directions (fixtures that can cut).
 pub const CUT: &str = "a cut link fails in both directions";
-/// A link that was lost can be connected again.
+/// A link that was lost can be connected again, and carries all channels that are open by then.
 pub const AGAIN: &str = "a link that was lost can be connected again";
 
 /// What one exchange of frames shows.

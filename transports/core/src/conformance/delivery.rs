@@ -6,7 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::SinkExt;
 
-use super::{Checked, Fixture, Verdict, claims, judge::judge, report::Failure, session::Session};
+use super::{
+    Checked, Fixture, Verdict, claims,
+    judge::judge,
+    report::Failure,
+    session::{Session, down},
+};
 use crate::{ChannelCount, TransportError};
 
 /// Frames of all kinds, in both directions at once.
@@ -29,6 +34,21 @@ pub(super) async fn frames_arrive(fixture: &mut dyn Fixture) -> Checked {
     let channel = session.second.channel("x");
     failures.extend(judge(&from_first, channel.as_ref(), &at_second.frames, reliable));
     verdict(failures)
+}
+
+/// Empty frames, which are refused or stay among the adapters. Whether one is handed up is watched in
+/// all checks.
+pub(super) async fn sizes(fixture: &mut dyn Fixture) -> Checked {
+    let mut session = Session::open(fixture, &["x"]).await?;
+    for end in [&mut session.first, &mut session.second] {
+        let empty = end.frame("x", vec![]);
+        match end.link.outgoing.send(empty).await {
+            Err(error) if !error.link_goes_on() => return Err(down("an empty frame", &error)),
+            _ => {}
+        }
+    }
+    session.settle("x").await?;
+    Ok(Verdict::Holds)
 }
 
 /// Several hundred frames at once to readers that take their time.
@@ -95,16 +115,30 @@ pub(super) async fn channels(fixture: &mut dyn Fixture) -> Checked {
     verdict(failures)
 }
 
-/// Both ends open one more channel while the link is up.
+/// Both ends open more channels at a time while the link is up.
 pub(super) async fn late_channel(fixture: &mut dyn Fixture) -> Checked {
     let mut session = Session::open(fixture, &["x"]).await?;
     if session.first.facts.channels == ChannelCount::One {
         return Ok(Verdict::DoesNotApply);
     }
-    for end in [&session.first, &session.second] {
-        end.channels.open(super::session::name("late"));
+    let late = ["late", "later", "last"];
+    session.open_channels(&late);
+    for channel in late {
+        session.settle(channel).await?;
     }
-    session.settle("late").await?;
+    Ok(Verdict::Holds)
+}
+
+/// Both ends close a channel, and open it again once they must have noticed.
+pub(super) async fn reopened(fixture: &mut dyn Fixture) -> Checked {
+    let mut session = Session::open(fixture, &["x", "y"]).await?;
+    if session.first.facts.channels == ChannelCount::One {
+        return Ok(Verdict::DoesNotApply);
+    }
+    session.close_channels(&["x"]);
+    session.settle("y").await?;
+    session.open_channels(&["x"]);
+    session.settle("x").await?;
     Ok(Verdict::Holds)
 }
 

@@ -227,12 +227,15 @@ async fn until_down(incoming: &mut Incoming) {
     while let Some(Ok(_) | Err(TransportError::Malformed { .. })) = incoming.next().await {}
 }
 
-/// Both ends lose their link, by a cut where the fixture can, and connect again; twice.
+/// Both ends lose their link, by a cut where the fixture can, and connect again; twice. Meanwhile
+/// other channels open and close.
 pub(super) async fn again(fixture: &mut dyn Fixture) -> Checked {
     let mut session = Session::open(fixture, &["x"]).await?;
-    for _ in 0..2 {
+    for (opened, closed) in [("y", "x"), ("x", "y")] {
         fixture.cut().await;
-        session.reconnect().await?;
+        session.open_channels(&[opened]);
+        session.close_channels(&[closed]);
+        session.reconnect(opened).await?;
     }
     Ok(Verdict::Holds)
 }

@@ -1,8 +1,8 @@
 //! The claims that every adapter has to keep, checked over a pair of its transports.
 //! Not a benchmark, and nothing of what an adapter promises beyond the trait.
 //!
-//! A fixture makes pairs; the suite does the rest, and no check hangs: each fails after
-//! [`LIMIT`]. In real time the suite takes a few seconds.
+//! A fixture makes pairs; the suite does the rest. No check hangs, for each fails after [`LIMIT`],
+//! and a panic fails its own check alone. In real time the suite takes a few seconds.
 //!
 //! ```
 //! use async_trait::async_trait;
@@ -29,17 +29,18 @@ mod judge;
 mod life;
 mod report;
 mod session;
+mod watched;
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use async_trait::async_trait;
-use futures::future::LocalBoxFuture;
+use futures::future::{FutureExt, LocalBoxFuture};
 use tokio::time::timeout;
 
 pub use self::report::{Outcome, Report};
 
-use self::report::Failure;
-use crate::Transport;
+use self::{report::Failure, watched::Watched};
+use crate::{Transport, TransportError};
 
 /// How long one check may take.
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -89,11 +90,10 @@ pub enum Ends {
 /// Checks every claim.
 pub async fn run(mut fixture: impl Fixture) -> Report {
     let mut report = Report::default();
+    let mut fixture = Watched::new(&mut fixture);
     for check in CHECKS {
-        // Boxed, since a check's future holds two links and all their frames.
-        let result = timeout(LIMIT, (check.run)(&mut fixture)).await;
-        let result = result.unwrap_or_else(|_| Err(vec![Failure::general("it took too long")]));
-        report.add(check.claims, result);
+        report.add(check.claims, check.ends(&mut fixture).await);
+        report.fail(fixture.take_failures());
     }
     report
 }
@@ -109,16 +109,32 @@ enum Verdict {
 struct Check {
     /// The first one stands for failures that name no claim of their own.
     claims: &'static [&'static str],
+    /// Boxed, since a check's future holds two links and all their frames.
     run: for<'a> fn(&'a mut dyn Fixture) -> LocalBoxFuture<'a, Checked>,
+}
+
+impl Check {
+    /// What the check finds. Where it does not come to its end, none of its claims is shown.
+    async fn ends(&self, fixture: &mut dyn Fixture) -> Checked {
+        let checking = AssertUnwindSafe((self.run)(fixture)).catch_unwind();
+        let why = match timeout(LIMIT, checking).await {
+            Ok(Ok(checked)) => return checked,
+            Ok(Err(panic)) => TransportError::panicked(&*panic).to_string(),
+            Err(_) => "it took too long".to_owned(),
+        };
+        Err(self.claims.iter().map(|claim| Failure::of(claim, &*why)).collect())
+    }
 }
 
 const CHECKS: &[Check] = &[
     Check { claims: &[claims::FACTS], run: |f| Box::pin(life::facts(f)) },
     Check { claims: claims::DELIVERY, run: |f| Box::pin(delivery::frames_arrive(f)) },
+    Check { claims: &[claims::SIZES], run: |f| Box::pin(delivery::sizes(f)) },
     Check { claims: &[claims::BURST], run: |f| Box::pin(delivery::burst(f)) },
     Check { claims: &[claims::TOO_LARGE], run: |f| Box::pin(delivery::too_large(f)) },
     Check { claims: &[claims::CHANNELS], run: |f| Box::pin(delivery::channels(f)) },
     Check { claims: &[claims::LATE_CHANNEL], run: |f| Box::pin(delivery::late_channel(f)) },
+    Check { claims: &[claims::REOPENED_CHANNEL], run: |f| Box::pin(delivery::reopened(f)) },
     Check { claims: &[claims::CLOSING_ARRIVES], run: |f| Box::pin(life::closing_arrives(f)) },
     Check { claims: &[claims::BACK_PRESSURE], run: |f| Box::pin(life::back_pressure(f)) },
     Check { claims: &[claims::CLOSING], run: |f| Box::pin(life::closing(f)) },

@@ -68,37 +68,34 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, claims: &'static [&'static str], result: Checked) {
-        let (first_row, otherwise) = (
-            self.outcomes.len(),
-            match &result {
-                Ok(Verdict::DoesNotApply) => Outcome::DoesNotApply,
-                _ => Outcome::Holds,
-            },
-        );
-        self.outcomes.extend(claims.iter().map(|claim| (*claim, otherwise.clone())));
-        for failure in result.err().into_iter().flatten() {
-            self.fail(first_row, failure);
+        let otherwise = match &result {
+            Ok(Verdict::DoesNotApply) => Outcome::DoesNotApply,
+            _ => Outcome::Holds,
+        };
+        claims.iter().for_each(|claim| self.list(claim, &otherwise));
+        let first = claims.first().copied();
+        let failures = result.err().into_iter().flatten();
+        self.fail(failures.map(|failure| Failure { claim: failure.claim.or(first), ..failure }));
+    }
+
+    /// Notes failures that name their claims, whichever checks found them.
+    pub(super) fn fail(&mut self, failures: impl IntoIterator<Item = Failure>) {
+        for Failure { claim, why } in failures {
+            let Some(claim) = claim else { continue };
+            self.list(claim, &Outcome::Holds);
+            let row = self.outcomes.iter_mut().find(|(listed, _)| *listed == claim);
+            match row.map(|(_, outcome)| outcome) {
+                Some(Outcome::Fails(reasons)) => reasons.push(why),
+                Some(outcome) => *outcome = Outcome::Fails(vec![why]),
+                None => {}
+            }
         }
     }
 
-    /// A claim may fail in a check that is about another one; then it gets the reason all the same.
-    fn fail(&mut self, first_row: usize, failure: Failure) {
-        let row = match failure.claim {
-            None => first_row,
-            Some(claim) => match self.outcomes.iter().position(|(named, _)| *named == claim) {
-                Some(row) => row,
-                None => {
-                    self.outcomes.push((claim, Outcome::Holds));
-                    self.outcomes.len() - 1
-                }
-            },
-        };
-        let Some((_, outcome)) = self.outcomes.get_mut(row) else {
-            return;
-        };
-        match outcome {
-            Outcome::Fails(reasons) => reasons.push(failure.why),
-            _ => *outcome = Outcome::Fails(vec![failure.why]),
+    /// Lists a claim, unless a check that is about another one has found it to fail.
+    fn list(&mut self, claim: &'static str, outcome: &Outcome) {
+        if self.outcomes.iter().all(|(listed, _)| *listed != claim) {
+            self.outcomes.push((claim, outcome.clone()));
         }
     }
 }

@@ -58,7 +58,7 @@ pub(super) struct Inbox {
     echoes: usize,
 }
 
-pub(super) fn name(name: &str) -> ChannelName {
+fn name(name: &str) -> ChannelName {
     #[allow(clippy::expect_used, reason = "names of the suite's own")]
     ChannelName::try_from(name).expect("a short name")
 }
@@ -112,15 +112,31 @@ impl Session {
         Ok(session)
     }
 
-    /// Drops both links and brings up others.
-    pub(super) async fn reconnect(&mut self) -> Result<(), Failures> {
+    /// Opens channels at both ends.
+    pub(super) fn open_channels(&self, channels: &[&str]) {
+        for channel in channels {
+            self.first.channels.open(name(channel));
+            self.second.channels.open(name(channel));
+        }
+    }
+
+    /// Closes channels at both ends.
+    pub(super) fn close_channels(&self, channels: &[&str]) {
+        for channel in channels {
+            self.first.channels.close(&name(channel));
+            self.second.channels.close(&name(channel));
+        }
+    }
+
+    /// Drops both links and brings up others, until both ends hear each other on the channel.
+    pub(super) async fn reconnect(&mut self, channel: &str) -> Result<(), Failures> {
         // Both go down before either comes up, lest one end reaches the old link of the other.
         for end in [&mut self.first, &mut self.second] {
             end.link =
                 Link::new(stream::empty(), sink::drain().sink_map_err(|never| match never {}));
         }
         future::try_join(self.first.reconnect(), self.second.reconnect()).await?;
-        self.settle("x").await
+        self.settle(channel).await
     }
 
     /// Waits until both hear each other on the channel.

@@ -5,8 +5,8 @@ use bytes::{BufMut, BytesMut};
 use crc::{CRC_32_ISCSI, Crc};
 use tokio_util::codec::{Decoder, Encoder};
 
-use super::{body_len, max_body, put_body, refuse_large, take_body};
-use crate::{Frame, TransportError};
+use super::{body_len, max_body, put_body, take_body};
+use crate::{ChannelCount, Frame, TransportError};
 
 /// CRC-32C, also known as CRC-32/ISCSI.
 const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
@@ -124,7 +124,7 @@ impl Encoder<Frame> for Cobs {
     type Error = TransportError;
 
     fn encode(&mut self, frame: Frame, dst: &mut BytesMut) -> Result<(), TransportError> {
-        refuse_large(&frame, self.max_frame)?;
+        frame.check(self.max_frame, ChannelCount::One)?;
         let mut body = Vec::with_capacity(body_len(&frame) + CHECKSUM_LEN);
         put_body(&frame, &mut body);
         let checksum = CHECKSUM.checksum(&body);

@@ -4,8 +4,8 @@
 use bytes::{Buf, BufMut, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
-use super::{body_len, max_body, put_body, refuse_large, take_body};
-use crate::{Frame, TransportError};
+use super::{body_len, max_body, put_body, take_body};
+use crate::{ChannelCount, Frame, TransportError};
 
 /// Bytes of the length in front.
 const HEADER: usize = 4;
@@ -77,7 +77,7 @@ impl Encoder<Frame> for LengthPrefixed {
     type Error = TransportError;
 
     fn encode(&mut self, frame: Frame, dst: &mut BytesMut) -> Result<(), TransportError> {
-        refuse_large(&frame, self.max_frame)?;
+        frame.check(self.max_frame, ChannelCount::One)?;
         let len = body_len(&frame);
         let too_large = |_| TransportError::TooLarge { len, max: self.max_frame };
         let header = u32::try_from(len).map_err(too_large)?;

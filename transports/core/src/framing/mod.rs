@@ -1,4 +1,5 @@
-//! Two codecs that put frames on a byte stream, for [`tokio_util::codec`].
+//! Two codecs that put frames on a byte stream, and [`link`], which makes a whole link of a stream
+//! and one of them.
 //! Not the streams themselves, and no protection against anyone: frames bring their own.
 //!
 //! | codec | for | after garbage |
@@ -6,19 +7,24 @@
 //! | [`LengthPrefixed`] | streams that neither lose nor damage bytes, as TCP | the link is down |
 //! | [`Cobs`] | wires that do, as a serial line | reports it and finds the next frame |
 //!
-//! Both hold at most the bytes of one frame of the largest size, whatever arrives. A decoded frame
+//! Both are codecs of [`tokio_util::codec`], and hold at most the bytes of one frame of the largest size, whatever arrives. A decoded frame
 //! has its bytes to itself, so what it holds in memory is what it is long.
 
 mod cobs;
 mod length_prefixed;
+mod link;
 #[cfg(test)]
 mod tests;
 
-pub use self::{cobs::Cobs, length_prefixed::LengthPrefixed};
+pub use self::{
+    cobs::Cobs,
+    length_prefixed::LengthPrefixed,
+    link::{Decoded, incoming, link},
+};
 
 use bytes::{BufMut, Bytes};
 
-use crate::{ChannelName, Frame, TransportError};
+use crate::{ChannelName, Frame};
 
 /// Bytes of the length of a channel's name.
 const CHANNEL_LEN: usize = 1;
@@ -62,13 +68,6 @@ fn take_body(body: &[u8], max_frame: usize) -> Result<Frame, &'static str> {
         }
     };
     Ok(Frame { channel, bytes: Bytes::copy_from_slice(bytes) })
-}
-
-fn refuse_large(frame: &Frame, max: usize) -> Result<(), TransportError> {
-    match frame.bytes.len() {
-        len if len > max => Err(TransportError::TooLarge { len, max }),
-        _ => Ok(()),
-    }
 }
 
 fn channel(frame: &Frame) -> &[u8] {

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod channels;
 mod wire;
 
 use std::{
@@ -19,7 +20,7 @@ use stringphone_transport::{
     conformance::{self, Ends, Fixture, Pair, Report, claims},
 };
 use tokio::sync::Semaphore;
-use wire::{End, MAX, QUEUE, Wire};
+use wire::{End, MAX, Wire};
 
 /// The ways to be broken.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,8 +34,14 @@ enum Fault {
     Truncates,
     DamagesAByte,
     HandsOverEmptyFrames,
+    PassesEmptyFramesOn,
+    PadsSome,
+    GreetsItsCarrier,
     MixesChannels,
     IgnoresLateChannels,
+    TakesOneChannelAtATime,
+    ForgetsThatChannelsOpenAgain,
+    KeepsTheChannelsOfItsFirstLink,
     EchoesOwn,
     SaysMoreThanItCarries,
     LosesTheLargest,
@@ -51,12 +58,15 @@ enum Fault {
     ChangesItsFacts,
     IsDeaf,
     QueuesWithoutEnd,
+    PanicsOnTooLarge,
+    PanicsAtItsSecondLink,
 }
 
 struct Broken {
     inner: End,
     fault: Fault,
     connected: bool,
+    first_channels: Option<Channels>,
 }
 
 #[async_trait]
@@ -72,12 +82,19 @@ impl Transport for Broken {
     }
 
     async fn connect(&mut self, channels: Channels) -> Result<Link, TransportError> {
-        if self.fault == Fault::ConnectsOnce && self.connected {
-            return Err(TransportError::Closed);
+        match self.fault {
+            Fault::ConnectsOnce if self.connected => return Err(TransportError::Closed),
+            Fault::PanicsAtItsSecondLink if self.connected => panic!("once is enough"),
+            _ => {}
         }
         self.connected = true;
         let channels = match self.fault {
-            Fault::IgnoresLateChannels => Channels::new(channels.current()).1,
+            Fault::IgnoresLateChannels => channels::snapshot(channels),
+            Fault::TakesOneChannelAtATime => channels::one_at_a_time(channels),
+            Fault::ForgetsThatChannelsOpenAgain => channels::once_each(channels),
+            Fault::KeepsTheChannelsOfItsFirstLink => {
+                self.first_channels.get_or_insert_with(|| channels::snapshot(channels)).clone()
+            }
             _ => channels,
         };
         let link = self.inner.connect(channels).await?;
@@ -106,6 +123,10 @@ fn break_incoming(link: Link, fault: Fault) -> Link {
     });
     let struck = struck.filter(move |_| future::ready(fault != Fault::IsDeaf));
     match fault {
+        Fault::GreetsItsCarrier => {
+            let greeting = Frame::on(ChannelName::try_from("x").unwrap(), "");
+            Link::new(stream::iter([Ok(greeting)]).chain(struck), outgoing)
+        }
         Fault::NeverEnds => {
             let frames = struck.take_while(|item| future::ready(item.is_ok()));
             Link::new(frames.chain(stream::pending()), outgoing)
@@ -134,6 +155,7 @@ fn strike(fault: Fault, frame: Frame, kept: &mut Option<Frame>) -> Vec<Frame> {
             bytes[middle] ^= 0x20;
             vec![with(bytes.into())]
         }
+        Fault::PadsSome => vec![with([&frame.bytes, &[0; MAX + 1][..]].concat().into())],
         Fault::HandsOverEmptyFrames => vec![with(Bytes::new()), frame],
         _ => vec![always(fault, frame)],
     }
@@ -191,6 +213,7 @@ impl Sink<Frame> for BrokenSink {
         let len = frame.bytes.len();
         match self.fault {
             Fault::LosesTheLargest if len == MAX => return Ok(()),
+            Fault::PanicsOnTooLarge if len > MAX => panic!("that is too much"),
             Fault::TakesTooLarge if len > MAX => frame.bytes.truncate(MAX),
             Fault::GoesDownOnTooLarge if len > MAX => return Err(TransportError::Closed),
             // Frames of the burst are 1,024 bytes, and its reader is slow.
@@ -230,12 +253,13 @@ struct Wires {
 
 impl Wires {
     fn end(&self, side: usize) -> Broken {
-        let fault = self.faults[side];
-        let queue = match fault {
-            Fault::QueuesWithoutEnd => Semaphore::MAX_PERMITS,
-            _ => QUEUE,
-        };
-        Broken { inner: self.wire.end(side, queue), fault, connected: false }
+        let (fault, mut inner) = (self.faults[side], self.wire.end(side));
+        match fault {
+            Fault::QueuesWithoutEnd => inner.queue = Semaphore::MAX_PERMITS,
+            Fault::PassesEmptyFramesOn => inner.drops_empty = false,
+            _ => {}
+        }
+        Broken { inner, fault, connected: false, first_channels: None }
     }
 }
 
@@ -264,6 +288,35 @@ async fn a_sound_adapter_passes() {
     assert!(applies, "{report}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_panic_fails_its_own_check_alone_and_is_told() {
+    let report = report([Fault::PanicsOnTooLarge; 2]).await;
+    assert_eq!(report.failed(), [claims::TOO_LARGE], "{report}");
+    assert!(report.to_string().contains("panicked: that is too much"), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fixture_that_panics_shows_no_claim() {
+    struct Panics;
+
+    #[async_trait]
+    impl Fixture for Panics {
+        async fn pair(&mut self) -> Pair {
+            panic!("there is no modem")
+        }
+    }
+
+    let report = conformance::run(Panics).await;
+    assert_eq!(report.failed().len(), report.outcomes().count(), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_fails_in_several_checks_is_listed_once() {
+    let report = report([Fault::GreetsItsCarrier; 2]).await;
+    let sizes = report.outcomes().filter(|(claim, _)| *claim == claims::SIZES);
+    assert_eq!(sizes.count(), 1, "{report}");
+}
+
 /// One test for each way to be broken: its name is the claim of the test. It holds whether both ends
 /// are broken or either of them.
 macro_rules! fails {
@@ -286,11 +339,19 @@ fails! {
     merging_two_frames_fails: MergesTwo, BOUNDS;
     splitting_frames_fails: SplitsSome, BOUNDS;
     truncating_frames_fails: Truncates, BOUNDS;
-    handing_over_empty_frames_fails: HandsOverEmptyFrames, BOUNDS;
+    handing_over_empty_frames_fails: HandsOverEmptyFrames, SIZES;
+    passing_empty_frames_of_the_peer_on_fails: PassesEmptyFramesOn, SIZES;
+    handing_over_an_empty_frame_as_soon_as_the_link_is_up_fails: GreetsItsCarrier, SIZES;
+    handing_over_frames_that_are_too_large_fails: PadsSome, SIZES;
+    panicking_on_what_is_too_large_fails: PanicsOnTooLarge, TOO_LARGE;
+    panicking_when_it_connects_again_fails: PanicsAtItsSecondLink, AGAIN;
     damaging_a_byte_fails: DamagesAByte, BYTES;
     mixing_channels_fails: MixesChannels, CHANNELS;
     guessing_a_channel_fails: GuessesAChannel, CHANNELS;
     ignoring_late_channels_fails: IgnoresLateChannels, LATE_CHANNEL;
+    taking_one_channel_at_a_time_fails: TakesOneChannelAtATime, LATE_CHANNEL;
+    forgetting_that_channels_open_again_fails: ForgetsThatChannelsOpenAgain, REOPENED_CHANNEL;
+    keeping_the_channels_of_the_first_link_fails: KeepsTheChannelsOfItsFirstLink, AGAIN;
     echoing_own_frames_fails: EchoesOwn, ECHO;
     claiming_larger_frames_than_it_carries_fails: SaysMoreThanItCarries, LARGEST;
     losing_the_largest_frame_fails: LosesTheLargest, LARGEST;

@@ -11,15 +11,17 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::{Sink, StreamExt, stream};
-use stringphone_transport::{Channels, Facts, Frame, Link, Transport, TransportError};
+use futures::{Sink, StreamExt, future, stream};
+use stringphone_transport::{
+    ChannelCount, Channels, Facts, Frame, Link, Transport, TransportError,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::PollSender;
 
 pub(crate) const MAX: usize = 2000;
 
 /// How many frames wait for an end, if it is sound.
-pub(crate) const QUEUE: usize = 64;
+const QUEUE: usize = 64;
 
 /// What the two ends share: the way to each of them while it is up.
 #[derive(Clone, Default)]
@@ -33,9 +35,8 @@ struct Way {
 }
 
 impl Wire {
-    /// An end for which so many frames wait.
-    pub(crate) fn end(&self, side: usize, queue: usize) -> End {
-        End { wire: self.clone(), side, queue }
+    pub(crate) fn end(&self, side: usize) -> End {
+        End { wire: self.clone(), side, queue: QUEUE, drops_empty: true }
     }
 
     pub(crate) fn cut(&self) {
@@ -48,7 +49,9 @@ impl Wire {
 pub(crate) struct End {
     wire: Wire,
     side: usize,
-    queue: usize,
+    /// How many frames wait for this end.
+    pub(crate) queue: usize,
+    pub(crate) drops_empty: bool,
 }
 
 #[async_trait]
@@ -59,7 +62,9 @@ impl Transport for End {
 
     async fn connect(&mut self, channels: Channels) -> Result<Link, TransportError> {
         let (frames, mut arriving) = mpsc::channel(self.queue);
-        let arriving = stream::poll_fn(move |cx| arriving.poll_recv(cx));
+        let drops_empty = self.drops_empty;
+        let arriving = stream::poll_fn(move |cx| arriving.poll_recv(cx))
+            .filter(move |frame: &Frame| future::ready(!(drops_empty && frame.bytes.is_empty())));
         let up = Arc::new(AtomicBool::new(true));
         let way = Way { frames, channels, up: Arc::clone(&up) };
         self.wire.0.lock().unwrap()[self.side] = Some(way);
@@ -97,13 +102,10 @@ impl Sink<Frame> for Outgoing {
     }
 
     fn start_send(mut self: Pin<&mut Self>, frame: Frame) -> Result<(), TransportError> {
-        let (len, max) = (frame.bytes.len(), MAX);
-        if len > max {
-            return Err(TransportError::TooLarge { len, max });
-        }
-        let channel = frame.channel.as_ref().ok_or(TransportError::NoChannel)?;
+        frame.check(MAX, ChannelCount::Many)?;
         let way = self.wire.0.lock().unwrap()[self.to].clone();
-        let way = way.filter(|way| way.channels.contains(channel));
+        let listens = |way: &Way| frame.channel.as_ref().is_some_and(|x| way.channels.contains(x));
+        let way = way.filter(listens);
         self.waiting = way.map(|way| (PollSender::new(way.frames), frame));
         Ok(())
     }
