@@ -42,6 +42,7 @@
 //!
 //! # Features
 //!
+//! * `post-quantum`: the suite X-Wing for [`v2`], for hosts.
 //! * `classic` (default): the wire format of the original String phone 0.1, see [`classic`].
 #![no_std]
 #![deny(
@@ -51,10 +52,6 @@
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::unreachable
-)]
-#![cfg_attr(
-    not(feature = "classic"),
-    allow(dead_code, reason = "what sessions share has no session to serve then")
 )]
 
 extern crate alloc;
@@ -66,6 +63,7 @@ mod outbox;
 mod record;
 mod roster;
 mod session;
+pub mod v2;
 
 #[cfg(feature = "classic")]
 pub mod classic;
@@ -75,4 +73,7 @@ pub use identity::Identity;
 pub use key::{InvalidKey, ParseKeyError, ParticipantId, PublicKey, TopicKey};
 pub use record::{Record, RestoreError};
 pub use roster::Roster;
-pub use session::{Command, CommandError, Event, Input, Limits, Moment, Output, Refusal, Session};
+pub use session::{
+    Checked, Command, CommandError, Epoch, Event, Input, Limits, MessageId, Moment, Output,
+    PublishOptions, Refusal, Session,
+};

@@ -36,6 +36,10 @@ impl Outbox {
         self.storing = false;
     }
 
+    pub(crate) const fn is_storing(&self) -> bool {
+        self.storing
+    }
+
     pub(crate) fn poll(&mut self) -> Option<Output> {
         if self.storing {
             return None;

@@ -12,6 +12,7 @@ use super::recent::Recent;
 use super::state::{self, ClassicState};
 use crate::outbox::Outbox;
 use crate::roster::{verifies, verifying_key};
+use crate::session::CheckedFrame;
 use crate::{
     Command, CommandError, Event, Fingerprint, Identity, Input, Limits, Moment, Output,
     ParticipantId, PublicKey, Record, Refusal, Roster, Session, TopicKey,
@@ -120,6 +121,14 @@ impl ClassicSession {
     }
 }
 
+impl ClassicSession {
+    /// Who is trusted.
+    #[must_use]
+    pub const fn roster(&self) -> &Roster {
+        &self.roster
+    }
+}
+
 impl Session for ClassicSession {
     fn handle(&mut self, input: Input<'_>, moment: &mut Moment<'_>) -> Result<(), CommandError> {
         match input {
@@ -135,6 +144,14 @@ impl Session for ClassicSession {
             }
             Input::Stored => {
                 self.outbox.stored();
+                Ok(())
+            }
+            Input::Checked(checked) => match checked.0 {
+                CheckedFrame::Unchecked(frame) => self.handle(Input::Frame(frame), moment),
+                CheckedFrame::Message(_) => Ok(()),
+            },
+            Input::FrameLimit(limit) => {
+                self.settings.limits.frame = self.settings.limits.frame.min(limit);
                 Ok(())
             }
             Input::Command(command) => self.command(command, moment),
@@ -158,8 +175,8 @@ impl Session for ClassicSession {
         &self.identity
     }
 
-    fn roster(&self) -> &Roster {
-        &self.roster
+    fn participants(&self) -> Vec<PublicKey> {
+        self.roster.iter().collect()
     }
 
     fn overhead(&self) -> usize {
@@ -199,7 +216,7 @@ impl ClassicSession {
         self.outbox.event(if unverified {
             Event::Unverified { claimed: message.sender, body }
         } else {
-            Event::Message { from: message.sender, body }
+            Event::Message { from: message.sender, body, id: None }
         });
         Ok(())
     }
@@ -301,6 +318,7 @@ impl ClassicSession {
             Command::Reject(id) => self.answers.reject(id, moment.now, &self.settings.limits),
             Command::Trust(key) => self.trust(key, Vec::new()),
             Command::Remove(id) => self.remove(id),
+            _ => Err(CommandError::Unsupported),
         }
     }
 

@@ -389,6 +389,6 @@ impl Bus {
 /// The roster.
 impl Bus {
     pub(super) fn participants(&self) -> Vec<Participant> {
-        self.session.roster().iter().map(Participant::new).collect()
+        self.session.participants().into_iter().map(Participant::new).collect()
     }
 }

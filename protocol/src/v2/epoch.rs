@@ -1,0 +1,420 @@
+//! Epochs: secrets, steps, generations, and which are held: PROTOCOL §3.3. Not here: how a
+//! generation's secret gets to anybody.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use zeroize::Zeroizing;
+
+use super::crypto::{
+    CATCH_UP_KEY, Digest, EPOCH_ID, GENERATION, HINT, MESSAGE_KEY, MessageKey, STEP, kdf,
+};
+use super::topic::TopicId;
+use super::wire::{Reader, Write};
+use crate::key::SecretBytes;
+
+/// How many steps ahead a frame is recognised.
+pub(super) const LOOK_AHEAD: u32 = 64;
+/// How many steps before the present one are held, at most.
+const PAST: usize = 8;
+/// How many generations are held at the same time.
+const GENERATIONS: usize = 4;
+/// How many generations' catch-up keys are held.
+const CATCH_UP_KEYS: usize = 16;
+
+/// What a frame's header says of its epoch.
+pub(super) type Hint = [u8; 2];
+
+/// Everything that an epoch's secret gives.
+pub(super) struct Keys {
+    pub(super) step: u32,
+    pub(super) id: Digest,
+    pub(super) hint: Hint,
+    pub(super) message: MessageKey,
+    secret: SecretBytes,
+}
+
+impl Keys {
+    fn new(topic: &TopicId, step: u32, secret: SecretBytes) -> Self {
+        let topic = topic.as_bytes();
+        Self {
+            step,
+            id: *kdf(secret.expose(), EPOCH_ID, &[topic]).expose(),
+            hint: hint(&secret, topic),
+            message: MessageKey::new(&kdf(secret.expose(), MESSAGE_KEY, &[topic])),
+            secret,
+        }
+    }
+}
+
+fn hint(secret: &SecretBytes, topic: &[u8; 16]) -> Hint {
+    let [first, second, ..] = *kdf(secret.expose(), HINT, &[topic]).expose();
+    [first, second]
+}
+
+fn next_secret(topic: &TopicId, number: u32, step: u32, secret: &SecretBytes) -> SecretBytes {
+    let (number, step) = (number.to_be_bytes(), step.to_be_bytes());
+    kdf(secret.expose(), STEP, &[topic.as_bytes(), &number, &step])
+}
+
+/// What a generation is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Recipe {
+    pub(super) number: u32,
+    pub(super) parent: Digest,
+    pub(super) members: Digest,
+    pub(super) evictions: Digest,
+}
+
+impl Recipe {
+    pub(super) const SIZE: usize = 100;
+
+    pub(super) fn to_bytes(self) -> [u8; Self::SIZE] {
+        let mut bytes = Vec::with_capacity(Self::SIZE);
+        bytes.u32(self.number).put(&self.parent).put(&self.members).put(&self.evictions);
+        let mut out = [0; Self::SIZE];
+        for (to, from) in out.iter_mut().zip(bytes) {
+            *to = from;
+        }
+        out
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            number: reader.u32()?,
+            parent: reader.array()?,
+            members: reader.array()?,
+            evictions: reader.array()?,
+        })
+    }
+
+    /// The secret of its step 0, from the keeper's fresh bytes.
+    pub(super) fn secret(self, topic: &TopicId, fresh: &SecretBytes) -> SecretBytes {
+        kdf(fresh.expose(), GENERATION, &[topic.as_bytes(), &self.to_bytes()])
+    }
+}
+
+/// A secret of a generation, and what has to be known to use it: what a reply hands over and what
+/// is stored.
+#[derive(Clone)]
+pub(super) struct Held {
+    pub(super) number: u32,
+    pub(super) id: Digest,
+    pub(super) evictions: Digest,
+    pub(super) step: u32,
+    pub(super) secret: SecretBytes,
+    pub(super) catch_up: SecretBytes,
+}
+
+impl Held {
+    /// A generation from its beginning.
+    pub(super) fn begin(topic: &TopicId, recipe: Recipe, secret: SecretBytes) -> Self {
+        let catch_up = kdf(secret.expose(), CATCH_UP_KEY, &[topic.as_bytes()]);
+        let id = *kdf(secret.expose(), EPOCH_ID, &[topic.as_bytes()]).expose();
+        Self { number: recipe.number, id, evictions: recipe.evictions, step: 0, secret, catch_up }
+    }
+}
+
+/// A generation that is held: the present step, the one before, and the hints of those to come.
+pub(super) struct Generation {
+    topic: TopicId,
+    pub(super) number: u32,
+    pub(super) id: Digest,
+    pub(super) evictions: Digest,
+    pub(super) catch_up: SecretBytes,
+    pub(super) present: Keys,
+    /// The steps before, the latest last, each until its secret is wiped.
+    past: VecDeque<(Keys, u64)>,
+    ahead: VecDeque<Hint>,
+    /// The secret of the last step ahead.
+    tip: SecretBytes,
+    /// When the generation was taken into use.
+    pub(super) since: u64,
+    /// When the present step was taken.
+    pub(super) entered: u64,
+    /// Frames sent in this step.
+    pub(super) sent: u32,
+    /// When it is wiped, if it is not in use.
+    pub(super) until: Option<u64>,
+}
+
+impl Generation {
+    pub(super) fn new(topic: TopicId, held: Held, now: u64) -> Self {
+        let tip = held.secret.clone();
+        let mut generation = Self {
+            topic,
+            number: held.number,
+            id: held.id,
+            evictions: held.evictions,
+            catch_up: held.catch_up,
+            present: Keys::new(&topic, held.step, held.secret),
+            past: VecDeque::new(),
+            ahead: VecDeque::new(),
+            tip,
+            since: now,
+            entered: now,
+            sent: 0,
+            until: None,
+        };
+        generation.look_ahead();
+        generation
+    }
+
+    /// What is handed to a newcomer: the present, nothing before it.
+    pub(super) fn held(&self) -> Held {
+        Held {
+            number: self.number,
+            id: self.id,
+            evictions: self.evictions,
+            step: self.present.step,
+            secret: self.present.secret.clone(),
+            catch_up: self.catch_up.clone(),
+        }
+    }
+
+    fn look_ahead(&mut self) {
+        while self.ahead.len() < usize::try_from(LOOK_AHEAD).unwrap_or(0) {
+            let distance = u32::try_from(self.ahead.len()).unwrap_or(0).saturating_add(1);
+            let step = self.present.step.saturating_add(distance);
+            self.tip = next_secret(&self.topic, self.number, step, &self.tip);
+            self.ahead.push_back(hint(&self.tip, self.topic.as_bytes()));
+        }
+    }
+
+    /// The keys of a step ahead.
+    fn derive(&self, distance: u32) -> Keys {
+        let mut secret = self.present.secret.clone();
+        let mut step = self.present.step;
+        for _ in 0..distance {
+            step = step.saturating_add(1);
+            secret = next_secret(&self.topic, self.number, step, &secret);
+        }
+        Keys::new(&self.topic, step, secret)
+    }
+
+    /// Takes steps, up to `step`; those left behind stay readable until `until`.
+    pub(super) fn advance(&mut self, step: u32, now: u64, until: u64) {
+        let distance = step.saturating_sub(self.present.step).min(LOOK_AHEAD);
+        for _ in 0..distance {
+            self.ahead.pop_front();
+            let next = self.derive(1);
+            self.enter(next, now, until);
+        }
+        self.look_ahead();
+    }
+
+    fn enter(&mut self, next: Keys, now: u64, until: u64) {
+        let past = core::mem::replace(&mut self.present, next);
+        self.past.push_back((past, until));
+        while self.past.len() > PAST {
+            self.past.pop_front();
+        }
+        self.entered = now;
+        self.sent = 0;
+    }
+
+    /// Goes to a later step of which somebody gave us the secret, however far ahead.
+    pub(super) fn leap(&mut self, held: Held, now: u64, until: u64) {
+        let tip = held.secret.clone();
+        let next = Keys::new(&self.topic, held.step, held.secret);
+        self.enter(next, now, until);
+        self.tip = tip;
+        self.ahead.clear();
+        self.look_ahead();
+    }
+
+    /// Wipes what is past its time.
+    fn expire(&mut self, now: u64) -> bool {
+        let held = self.past.len();
+        self.past.retain(|(_, until)| *until > now);
+        self.past.len() < held
+    }
+
+    /// Calls `open` with the keys of each epoch of this hint, until it gives something.
+    fn find<T>(&self, hint: Hint, open: &mut impl FnMut(&Keys) -> Option<T>) -> Option<T> {
+        for keys in self.held_keys().filter(|keys| keys.hint == hint) {
+            if let Some(found) = open(keys) {
+                return Some(found);
+            }
+        }
+        for (distance, _) in (1..).zip(&self.ahead).filter(|(_, ahead)| **ahead == hint) {
+            if let Some(found) = open(&self.derive(distance)) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// The keys of a step that is held.
+    pub(super) fn keys(&self, step: u32) -> Option<&Keys> {
+        self.held_keys().find(|keys| keys.step == step)
+    }
+
+    fn held_keys(&self) -> impl Iterator<Item = &Keys> {
+        core::iter::once(&self.present).chain(self.past.iter().rev().map(|(keys, _)| keys))
+    }
+
+    fn knows(&self, hint: Hint) -> bool {
+        self.held_keys().any(|keys| keys.hint == hint) || self.ahead.contains(&hint)
+    }
+
+    /// The generation as it is stored.
+    pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(512));
+        bytes.u32(self.number).put(&self.id).put(&self.evictions).put(self.catch_up.expose());
+        for keys in self.held_keys() {
+            bytes.u32(keys.step).put(keys.secret.expose());
+        }
+        bytes
+    }
+
+    /// What was readable when it was stored is readable until `until`.
+    pub(super) fn from_bytes(topic: TopicId, bytes: &[u8], now: u64, until: u64) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let (number, id, evictions) = (reader.u32()?, reader.array()?, reader.array()?);
+        let catch_up = SecretBytes::new(&reader.array()?);
+        let secret =
+            |reader: &mut Reader<'_>| Some((reader.u32()?, SecretBytes::new(&reader.array()?)));
+        let (step, present) = secret(&mut reader)?;
+        let held = Held { number, id, evictions, step, secret: present, catch_up };
+        let mut generation = Self::new(topic, held, now);
+        while !reader.is_empty() {
+            let (step, past) = secret(&mut reader)?;
+            generation.past.push_front((Keys::new(&topic, step, past), until));
+        }
+        Some(generation)
+    }
+}
+
+/// The generations held, the one in use first.
+pub(super) struct Epochs {
+    generations: Vec<Generation>,
+    /// Catch-up keys of generations that are gone, by generation id; the latest last.
+    gone: VecDeque<(Digest, SecretBytes)>,
+}
+
+impl Epochs {
+    pub(super) fn new(first: Generation) -> Self {
+        Self { generations: alloc::vec![first], gone: VecDeque::new() }
+    }
+
+    pub(super) fn restore(
+        generations: Vec<Generation>,
+        gone: impl IntoIterator<Item = (Digest, SecretBytes)>,
+    ) -> Option<Self> {
+        let gone = gone.into_iter().collect();
+        (!generations.is_empty()).then_some(Self { generations, gone })
+    }
+
+    /// The generation in use.
+    pub(super) fn current(&self) -> Option<&Generation> {
+        self.generations.first()
+    }
+
+    pub(super) fn current_mut(&mut self) -> Option<&mut Generation> {
+        self.generations.first_mut()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Generation> {
+        self.generations.iter()
+    }
+
+    pub(super) fn get_mut(&mut self, id: &Digest) -> Option<&mut Generation> {
+        self.generations.iter_mut().find(|generation| generation.id == *id)
+    }
+
+    pub(super) fn holds(&self, id: &Digest) -> bool {
+        self.generations.iter().any(|generation| generation.id == *id)
+    }
+
+    pub(super) fn knows(&self, hint: Hint) -> bool {
+        self.generations.iter().any(|generation| generation.knows(hint))
+    }
+
+    /// Calls `open` with each epoch of this hint, until it gives something.
+    pub(super) fn find<T>(
+        &self,
+        hint: Hint,
+        mut open: impl FnMut(&Generation, &Keys) -> Option<T>,
+    ) -> Option<T> {
+        self.generations
+            .iter()
+            .find_map(|generation| generation.find(hint, &mut |keys| open(generation, keys)))
+    }
+
+    /// Takes a generation in. Which is in use, [`choose`](Self::choose) says.
+    pub(super) fn add(&mut self, generation: Generation) {
+        if !self.holds(&generation.id) {
+            self.generations.push(generation);
+        }
+    }
+
+    /// Puts the best generation first: clean ones, then the higher number, then the smaller id.
+    /// Tells which were pushed out.
+    pub(super) fn choose(&mut self, evictions: &Digest, until: u64) -> Vec<Digest> {
+        let clean = |generation: &Generation| generation.evictions == *evictions;
+        self.generations
+            .sort_by(|a, b| (clean(b), b.number).cmp(&(clean(a), a.number)).then(a.id.cmp(&b.id)));
+        for (place, generation) in self.generations.iter_mut().enumerate() {
+            generation.until = match (place, generation.until) {
+                (0, _) => None,
+                (_, None) => Some(until),
+                (_, known) => known,
+            };
+        }
+        let beyond = self.generations.len().min(GENERATIONS);
+        self.generations.split_off(beyond).into_iter().map(|gone| self.forget(gone)).collect()
+    }
+
+    fn forget(&mut self, generation: Generation) -> Digest {
+        let id = generation.id;
+        self.remember(id, generation.catch_up);
+        id
+    }
+
+    /// Keeps a catch-up key of a generation that is not held.
+    fn remember(&mut self, id: Digest, key: SecretBytes) {
+        self.gone.push_back((id, key));
+        while self.gone.len() > CATCH_UP_KEYS {
+            self.gone.pop_front();
+        }
+    }
+
+    /// Wipes what is past its time. Tells which generations changed, and which are gone.
+    pub(super) fn expire(&mut self, now: u64) -> (Vec<Digest>, Vec<Digest>) {
+        let mut changed = Vec::new();
+        for generation in &mut self.generations {
+            if generation.expire(now) {
+                changed.push(generation.id);
+            }
+        }
+        let all = core::mem::take(&mut self.generations);
+        let (gone, kept): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|generation| generation.until.is_some_and(|until| until <= now));
+        self.generations = kept;
+        (changed, gone.into_iter().map(|generation| self.forget(generation)).collect())
+    }
+
+    /// When something is to be wiped next.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        let past = |generation: &Generation| generation.past.iter().map(|(_, until)| *until).min();
+        self.generations.iter().flat_map(|each| [past(each), each.until]).flatten().min()
+    }
+
+    /// The catch-up keys of all generations we know of, the latest first.
+    pub(super) fn catch_up_keys(&self) -> impl Iterator<Item = (&Digest, &SecretBytes)> {
+        let held = self.generations.iter().map(|each| (&each.id, &each.catch_up));
+        held.chain(self.gone.iter().rev().map(|(gone, key)| (gone, key)))
+    }
+
+    /// The catch-up key of a generation whose id begins so.
+    pub(super) fn catch_up_key(&self, id: &[u8; 8]) -> Option<&SecretBytes> {
+        self.catch_up_keys().find(|(known, _)| known.starts_with(id)).map(|(_, key)| key)
+    }
+
+    /// The catch-up keys of generations that are gone.
+    pub(super) fn gone(&self) -> impl Iterator<Item = &(Digest, SecretBytes)> {
+        self.gone.iter()
+    }
+}

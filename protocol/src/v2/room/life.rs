@@ -1,0 +1,119 @@
+//! How a room begins, and what it does when it is late. Not here: joining.
+
+use alloc::boxed::Box;
+
+use rand_core::CryptoRng;
+
+use super::roster::reason;
+use super::{Cx, Room};
+use crate::key::SecretBytes;
+use crate::roster::verifying_key;
+use crate::v2::crypto::fresh;
+use crate::v2::epoch::{Epochs, Generation, Held, Recipe};
+use crate::v2::joining::{Handover, Position};
+use crate::v2::kem::{KemSecret, Suite};
+use crate::v2::log::Log;
+use crate::v2::members::Member;
+use crate::v2::standing::evaluate;
+use crate::v2::topic::Founding;
+use crate::{Event, Identity, PublicKey, Refusal};
+
+impl Room {
+    /// A new topic, of which we are the founder.
+    pub(in crate::v2) fn found(
+        suite: Suite,
+        founding: Founding,
+        identity: &Identity,
+        entropy: &mut dyn CryptoRng,
+    ) -> Self {
+        let topic = founding.topic(suite);
+        let log = Log::new(topic, founding, usize::MAX);
+        let standing = evaluate(&log);
+        let recipe = Recipe {
+            number: 0,
+            parent: [0; 32],
+            members: standing.members_hash(),
+            evictions: standing.evictions_hash(),
+        };
+        let bytes = fresh(identity, "generation", &recipe.to_bytes(), entropy);
+        let held = Held::begin(&topic, recipe, recipe.secret(&topic, &bytes));
+        let epochs = Epochs::new(Generation::new(topic, held, 0));
+        let mut room = Self::bare(suite, log, topic, identity.id(), 0, epochs);
+        room.joined = true;
+        room.kem.current = Some(KemSecret::generate(suite, identity, entropy));
+        for (id, place) in &standing.members {
+            if let Ok(key) = verifying_key(&place.key) {
+                room.members.insert(*id, Box::new(Member::new(key, place)));
+            }
+        }
+        room
+    }
+
+    /// After a start: says that we are here, and how far we are.
+    pub(in crate::v2) fn start(&mut self, cx: &mut Cx<'_>) {
+        self.choose(cx);
+        self.hello(reason::STARTED, cx);
+        self.repeat_kem_key(cx);
+        self.ask_time(cx);
+    }
+
+    /// Says hello to our admitter, until the roster has us.
+    pub(in crate::v2) fn greet(&mut self, cx: &mut Cx<'_>) {
+        self.hello(reason::JOINED, cx);
+    }
+
+    pub(in crate::v2) fn has_member(&self, key: &PublicKey) -> bool {
+        self.members.get(&key.id()).is_some_and(|member| member.public_key() == *key)
+    }
+
+    /// What proves that we were in this topic. After a partition the others may not know our latest
+    /// generation, but an earlier one: each attempt is made with another.
+    pub(in crate::v2) fn catch_up_key(&self, attempt: usize) -> Option<([u8; 8], SecretBytes)> {
+        let count = self.epochs.catch_up_keys().count();
+        let number = attempt.checked_rem(count)?;
+        let (id, key) = self.epochs.catch_up_keys().nth(number)?;
+        Some((*id.first_chunk::<8>()?, key.clone()))
+    }
+
+    /// Where we are.
+    pub(in crate::v2) fn position(&self) -> Option<Position> {
+        let current = self.epochs.current()?;
+        let generation = *current.id.first_chunk::<8>()?;
+        Some(Position { generation, step: current.present.step })
+    }
+
+    /// Somebody told us where the topic is.
+    pub(in crate::v2) fn catch_up(&mut self, handover: Handover, cx: &mut Cx<'_>) {
+        self.stop_asking(0);
+        self.adopt(handover.held, None, cx);
+        self.hello(reason::CAUGHT_UP, cx);
+        self.announce_kem_key(cx);
+    }
+
+    /// Nobody did, for now.
+    pub(in crate::v2) fn ask_later(&mut self, at: u64) {
+        self.stop_asking(at);
+        if !self.is_clean() {
+            self.ask_at = Some(at);
+        }
+    }
+
+    /// A message frame was refused: does it say something about ourselves?
+    pub(in crate::v2) fn notice(&mut self, refusal: Refusal, cx: &mut Cx<'_>) {
+        match refusal {
+            Refusal::UnknownEpoch => self.hear_unknown_epoch(cx),
+            // It opened, so somebody knows the sender.
+            Refusal::UntrustedSender if self.joined => self.ask_for_operations(cx),
+            Refusal::BadSignature | Refusal::Malformed | Refusal::NotAllowed => {
+                if self.insiders.take(cx.now) {
+                    return;
+                }
+                if self.alarmed_until <= cx.now {
+                    self.alarmed_until = cx.now.saturating_add(60_000);
+                    cx.event(Event::InsiderAlarm);
+                }
+            }
+            _ => {}
+        }
+    }
+}

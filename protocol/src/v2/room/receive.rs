@@ -1,0 +1,276 @@
+//! Message frames on their way in: PROTOCOL §3.4. Not here: what control messages do.
+
+use alloc::vec::Vec;
+
+use super::{Cx, Room};
+use crate::v2::body::{Bodies, Messages, kind};
+use crate::v2::crypto::{Digest, Signed};
+use crate::v2::epoch::{Generation, Keys, LOOK_AHEAD};
+use crate::v2::members::{Member, ids_of};
+use crate::v2::message::{self, Opened, sender_hint};
+use crate::v2::window::Seen;
+use crate::{Event, MessageId, ParticipantId, Refusal};
+
+/// A frame that opened and whose signature was checked; nothing has changed yet.
+pub(crate) struct Checked {
+    generation: Digest,
+    step: u32,
+    sender: ParticipantId,
+    incarnation: u32,
+    standing: Standing,
+    digest: u16,
+    opened: Opened,
+}
+
+/// What the sender is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Member,
+    /// It holds the secret, and says hello.
+    Pending,
+    /// It speaks with our own key.
+    Ourselves,
+    /// A hello with a counter long past: its storage was rolled back, or somebody replays it. Its
+    /// signature is not checked yet.
+    Returned,
+    /// Another frame of this counter was taken: two devices speak with one key.
+    Cloned,
+}
+
+impl Room {
+    /// The costly part of reading a frame. It changes nothing, so that a burst of frames can be
+    /// checked on several cores; what it says of a frame does not depend on the others.
+    pub(in crate::v2) fn check(&self, frame: &[u8]) -> Result<Checked, Refusal> {
+        let hint = message::hint(frame).ok_or(Refusal::Malformed)?;
+        if !self.epochs.knows(hint) {
+            return Err(Refusal::UnknownEpoch);
+        }
+        self.epochs
+            .find(hint, |generation, keys| {
+                let opened = Opened::open(frame, &self.topic, keys)?;
+                Some(self.identify(opened, generation, keys))
+            })
+            .unwrap_or(Err(Refusal::DecryptionFailed))
+    }
+
+    /// Finds out who made a frame that opened.
+    fn identify(
+        &self,
+        opened: Opened,
+        generation: &Generation,
+        keys: &Keys,
+    ) -> Result<Checked, Refusal> {
+        let mut refusal = Refusal::UntrustedSender;
+        let mut found = None;
+        for (id, member, standing) in self.candidates(&opened) {
+            let signed = opened.signed_by(&self.topic, keys, &member.key, member.incarnation);
+            match self.judge(member, standing, &opened, &signed) {
+                Ok(standing) => {
+                    found = Some((id, member.incarnation, standing, signed.short()));
+                    break;
+                }
+                // A duplicate of one candidate's frame is not also a bad one of another's.
+                Err(Refusal::Duplicate) => refusal = Refusal::Duplicate,
+                Err(other) if refusal == Refusal::UntrustedSender => refusal = other,
+                Err(_) => {}
+            }
+        }
+        let (sender, incarnation, standing, digest) = found.ok_or(refusal)?;
+        let (generation, step) = (generation.id, keys.step);
+        Ok(Checked { generation, step, sender, incarnation, standing, digest, opened })
+    }
+
+    /// Those that the sender's short name stands for.
+    fn candidates(
+        &self,
+        opened: &Opened,
+    ) -> impl Iterator<Item = (ParticipantId, &Member, Standing)> {
+        let ids = ids_of(opened.sender);
+        let members = self.members.range(ids.clone()).map(|(id, member)| {
+            let standing = if *id == self.me { Standing::Ourselves } else { Standing::Member };
+            (*id, member.as_ref(), standing)
+        });
+        let hello = opened.kind == kind::HELLO;
+        let pending = self.pending.range(ids).filter(move |_| hello);
+        members
+            .chain(pending.map(|(id, pending)| (*id, pending.member.as_ref(), Standing::Pending)))
+    }
+
+    fn judge(
+        &self,
+        member: &Member,
+        standing: Standing,
+        opened: &Opened,
+        signed: &Signed,
+    ) -> Result<Standing, Refusal> {
+        // An echo of our own. With a counter that we have not used it is somebody else's.
+        if standing == Standing::Ourselves && opened.counter < self.counter.next() {
+            return Err(Refusal::Own);
+        }
+        let standing = match member.window.look(opened.counter, signed.short()) {
+            _ if standing == Standing::Ourselves => standing,
+            Seen::No | Seen::Uncertain => standing,
+            Seen::Other => Standing::Cloned,
+            Seen::Yes if opened.kind == kind::HELLO => return Ok(Standing::Returned),
+            Seen::Yes | Seen::Same => return Err(Refusal::Duplicate),
+        };
+        if opened.verifies(signed, &member.key) { Ok(standing) } else { Err(Refusal::BadSignature) }
+    }
+
+    /// Takes in a frame that was checked. What has changed since then is looked at again.
+    pub(in crate::v2) fn accept(
+        &mut self,
+        checked: Checked,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Refusal> {
+        match checked.standing {
+            Standing::Ourselves => self.hear_ourselves(&checked, cx),
+            Standing::Cloned => {
+                cx.event(Event::Cloned(checked.sender));
+                Err(Refusal::Cloned)
+            }
+            Standing::Returned => self.mark(&checked, cx),
+            Standing::Pending => self.welcome(checked, cx),
+            Standing::Member => self.hear(checked, cx),
+        }
+    }
+
+    fn hear_ourselves(&mut self, checked: &Checked, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        if checked.opened.counter < self.counter.next() {
+            return Err(Refusal::Own);
+        }
+        cx.event(Event::Cloned(self.me));
+        self.skip_to(checked.opened.counter.saturating_add(1), cx);
+        Err(Refusal::Cloned)
+    }
+
+    fn hear(&mut self, checked: Checked, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        let member = self.members.get_mut(&checked.sender).ok_or(Refusal::UntrustedSender)?;
+        if member.incarnation != checked.incarnation {
+            return Err(Refusal::UntrustedSender);
+        }
+        // A frame of the same burst may have been the same.
+        let seen = member.window.look(checked.opened.counter, checked.digest);
+        if !matches!(seen, Seen::No | Seen::Uncertain) {
+            return Err(Refusal::Duplicate);
+        }
+        self.follow(&checked.generation, checked.step, cx)?;
+        if let Some(member) = self.members.get_mut(&checked.sender) {
+            member.window.take(checked.opened.counter, checked.digest);
+        }
+        self.dirty.insert(checked.sender);
+        self.read(checked, seen, cx)
+    }
+
+    /// Follows a sender that is some steps ahead.
+    fn follow(&mut self, id: &Digest, step: u32, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        let until = cx.after(cx.settings.timing.overlap_ms);
+        let generation = self.epochs.get_mut(id).ok_or(Refusal::UnknownEpoch)?;
+        let distance = step.saturating_sub(generation.present.step);
+        if distance == 0 {
+            return Ok(());
+        }
+        if distance > LOOK_AHEAD || !self.steps.take_many(distance, cx.now) {
+            return Err(Refusal::UnknownEpoch);
+        }
+        generation.advance(step, cx.now, until);
+        cx.outbox.store(alloc::vec![super::records::generation(generation)]);
+        self.tell_epoch(cx);
+        Ok(())
+    }
+
+    fn read(&mut self, checked: Checked, seen: Seen, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        if checked.opened.kind <= kind::LAST_APPLICATION {
+            return self.deliver(checked, seen, cx);
+        }
+        let (sender, counter) = (checked.sender, checked.opened.counter);
+        let body = checked.opened.body();
+        let done = match checked.opened.kind {
+            kind::ROSTER => self.take_operations(body, cx),
+            kind::REKEY => return self.take_rekey(sender, &checked.generation, body, cx),
+            kind::KEM_KEY => self.take_kem_key(sender, counter, body, cx),
+            kind::HELLO => self.take_hello(sender, body, cx),
+            kind::MARK => self.take_mark(body, cx),
+            kind::RECEIPT => self.take_receipt(sender, body, cx),
+            kind::TIME_QUESTION => self.take_time_question(body, cx),
+            kind::TIME_ANSWER => self.take_time_answer(sender, body, cx),
+            _ => return Err(Refusal::UnknownKind),
+        };
+        done.ok_or(Refusal::Malformed)
+    }
+
+    /// Messages of users. They wait until the window that includes them is stored.
+    fn deliver(&mut self, checked: Checked, seen: Seen, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        let (from, counter, incarnation) =
+            (checked.sender, checked.opened.counter, checked.incarnation);
+        let parsed = Messages::parse(checked.opened.kind, checked.opened.body());
+        let messages = parsed.ok_or(Refusal::Malformed)?;
+        let (expiry, confirm, bodies) = (messages.expiry, messages.confirm, messages.bodies);
+        if let Some(refused) = expiry.and_then(|expiry| self.weigh_expiry(from, expiry, cx)) {
+            self.deliveries.push(refused);
+            return Ok(());
+        }
+        if confirm && seen == Seen::No {
+            self.due_receipts.push((sender_hint(from), counter));
+        }
+        let event = |place, body| {
+            let id = Some(MessageId { incarnation, counter, place });
+            if seen == Seen::Uncertain {
+                Event::Uncertain { from, body, id }
+            } else {
+                Event::Message { from, body, id }
+            }
+        };
+        match bodies {
+            Bodies::Run(_) => {
+                let all = (0..).zip(bodies.iter());
+                self.deliveries.extend(all.map(|(place, body)| event(place, body.to_vec())));
+            }
+            Bodies::One(_) => {
+                let mut body = checked.opened.into_body();
+                if expiry.is_some() {
+                    body.drain(..6);
+                }
+                self.deliveries.push(event(0, body));
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody says hello with a counter that is long past.
+    fn mark(&mut self, checked: &Checked, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        // Anybody may replay an old hello: the signature is checked now and then only.
+        if !self.marks.take(cx.now) {
+            return Err(Refusal::Duplicate);
+        }
+        let verified =
+            self.epochs.iter().find(|generation| generation.id == checked.generation).and_then(
+                |generation| {
+                    let member = self.members.get(&checked.sender)?;
+                    generation.keys(checked.step).map(|keys| {
+                        let (key, incarnation) = (&member.key, checked.incarnation);
+                        let signed = checked.opened.signed_by(&self.topic, keys, key, incarnation);
+                        checked.opened.verifies(&signed, key)
+                    })
+                },
+            );
+        if verified != Some(true) {
+            return Err(Refusal::Duplicate);
+        }
+        self.send_mark(checked.sender, cx);
+        Err(Refusal::Duplicate)
+    }
+
+    /// A pending newcomer's first words: it has the secret, so it is admitted.
+    fn welcome(&mut self, checked: Checked, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        let pending = self.pending.get_mut(&checked.sender).ok_or(Refusal::UntrustedSender)?;
+        if pending.member.incarnation != checked.incarnation {
+            return Err(Refusal::UntrustedSender);
+        }
+        pending.member.window.take(checked.opened.counter, checked.digest);
+        self.admit_pending(checked.sender, cx);
+        self.dirty.insert(checked.sender);
+        let body: Vec<u8> = checked.opened.into_body();
+        self.take_hello(checked.sender, &body, cx).ok_or(Refusal::Malformed)
+    }
+}

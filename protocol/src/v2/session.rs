@@ -1,0 +1,549 @@
+//! The V2 session: which frame, command and timer goes where. Not here: what a member does with
+//! them, which is [`room`](super::room).
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::ask::{Ask, By, Patience};
+use super::bucket::Bucket;
+use super::joining::{
+    ANSWER_TYPE, CHALLENGE_TYPE, Challenge, Handover, INTRODUCTION_TYPE, REPLY_TYPE, Reply,
+};
+use super::kem::Suite;
+use super::message;
+use super::room::{Cx, Fate, Out, Room, State, newcomer_records};
+use super::settings::{Entry, FoundOptions, Settings};
+use super::standing::Role;
+use super::topic::{Founding, TopicId};
+use crate::outbox::Outbox;
+use crate::session::{Checked, CheckedFrame};
+use crate::{
+    Command, CommandError, Epoch, Event, Identity, Input, Moment, Output, ParticipantId, PublicKey,
+    Record, Refusal, RestoreError, Session,
+};
+
+/// Before a newcomer says hello again.
+const FIRST_GREETING: u64 = 1_000;
+const LAST_GREETING: u64 = 32_000;
+/// Between catch-ups.
+const LAST_CATCH_UP: u64 = 300_000;
+
+/// The lasting state of a participant in a V2 topic, as the records that hold it.
+///
+/// ```
+/// use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+/// use stringphone_protocol::Identity;
+/// use stringphone_protocol::v2::{FoundOptions, V2State};
+///
+/// let mut rng = ChaCha20Rng::from_seed([7; 32]);
+/// let phone = Identity::generate(&mut rng);
+/// let state = V2State::found("greenhouse", &phone, FoundOptions::default(), &mut rng);
+/// let again = V2State::from_records(state.records().to_vec());
+/// # let _ = again;
+/// ```
+#[derive(Clone, Debug)]
+pub struct V2State(Vec<Record>);
+
+impl V2State {
+    /// A new topic, with the identity as its founder and first keeper. The name is 1 to 64 bytes;
+    /// what is beyond is cut off.
+    pub fn found(
+        name: &str,
+        identity: &Identity,
+        options: FoundOptions,
+        entropy: &mut dyn rand_core::CryptoRng,
+    ) -> Self {
+        let founding = Founding::new(identity, options.recovery, entropy);
+        let room = Room::found(options.suite, founding, identity, entropy);
+        Self(room.all_records(identity, name))
+    }
+
+    /// A participant that has not joined yet.
+    #[must_use]
+    pub fn join(name: &str, identity: &Identity, suite: Suite) -> Self {
+        Self(newcomer_records(identity, suite, name))
+    }
+
+    /// The state that these records hold: everything that was stored, in any order but with the
+    /// later of two records of one name behind. Whether it is whole, opening it tells.
+    #[must_use]
+    pub const fn from_records(records: Vec<Record>) -> Self {
+        Self(records)
+    }
+
+    /// The records that hold this state.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        &self.0
+    }
+}
+
+/// One participant's side of a V2 topic. See [`Session`] for how it is driven, and [the
+/// module](super) for an example.
+pub struct V2Session {
+    identity: Identity,
+    settings: Settings,
+    topic_name: String,
+    suite: Suite,
+    max_frame: usize,
+    outbox: Outbox,
+    room: Option<Box<Room>>,
+    /// Whether to introduce ourselves until somebody lets us in.
+    introducing: bool,
+    ask: Option<Ask>,
+    /// Replies that wait to be confirmed.
+    answers: BTreeMap<ParticipantId, Handover>,
+    /// A hello to be said again until we have joined: when, and how long after that.
+    greeting: Option<(u64, u64)>,
+    catch_up_interval: u64,
+    /// Attempts to catch up since the last that succeeded.
+    attempts: usize,
+    /// Signature checks of challenges and replies.
+    checks: Bucket,
+}
+
+/// Splits a session into its room and everything that a room needs besides.
+macro_rules! cx {
+    ($self:ident, $moment:ident) => {
+        Cx {
+            identity: &$self.identity,
+            settings: &$self.settings,
+            max_frame: $self.max_frame,
+            outbox: &mut $self.outbox,
+            now: $moment.now,
+            wall: $moment.wall,
+            entropy: &mut *$moment.entropy,
+        }
+    };
+}
+
+impl V2Session {
+    /// Opens a session on its lasting state. The state's records are the caller's to store first.
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError`] where a record is missing, damaged, of a later release, of another
+    /// identity, or of another protocol.
+    pub fn open(
+        identity: Identity,
+        state: &V2State,
+        settings: Settings,
+        moment: &mut Moment<'_>,
+    ) -> Result<Self, RestoreError> {
+        let state = State::new(&identity, &state.0)?;
+        let (suite, name) = state.topic()?;
+        let mut session = Self {
+            max_frame: settings.limits.frame,
+            topic_name: name.into(),
+            identity,
+            settings,
+            suite,
+            outbox: Outbox::default(),
+            room: None,
+            introducing: false,
+            ask: None,
+            answers: BTreeMap::new(),
+            greeting: None,
+            catch_up_interval: FIRST_GREETING,
+            attempts: 0,
+            checks: Bucket::new(32, 250),
+        };
+        let identity = session.identity.clone();
+        let room = state.room(&identity, &mut cx!(session, moment))?;
+        session.room = room.map(Box::new);
+        if let Some(room) = &mut session.room {
+            room.start(&mut cx!(session, moment));
+        }
+        session.look_around();
+        Ok(session)
+    }
+
+    /// The topic's id, once it is known.
+    #[must_use]
+    pub fn topic(&self) -> Option<TopicId> {
+        self.room.as_ref().map(|room| *room.topic())
+    }
+
+    /// The epoch in use, once we have joined.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        let (generation, step) = self.room.as_ref()?.epoch()?;
+        Some(Epoch { generation, step })
+    }
+
+    /// The members and their roles, ordered by id, ourselves included.
+    pub fn members(&self) -> impl Iterator<Item = (PublicKey, Role)> {
+        self.room.iter().flat_map(|room| room.members())
+    }
+
+    /// What a member, or a newcomer that waits, calls itself, if it said so.
+    #[must_use]
+    pub fn name_of(&self, id: ParticipantId) -> Option<&str> {
+        let room = self.room.as_ref()?;
+        room.name_of(id).or_else(|| room.newcomer_name(id)).filter(|name| !name.is_empty())
+    }
+}
+
+impl Session for V2Session {
+    fn handle(&mut self, input: Input<'_>, moment: &mut Moment<'_>) -> Result<(), CommandError> {
+        let done = match input {
+            Input::Frame(frame) => {
+                let checked = self.check(frame);
+                self.take(checked, moment);
+                Ok(())
+            }
+            Input::Checked(checked) => {
+                self.take(checked, moment);
+                Ok(())
+            }
+            Input::Timer => {
+                self.expire(moment);
+                Ok(())
+            }
+            Input::Stored => {
+                self.outbox.stored();
+                Ok(())
+            }
+            Input::FrameLimit(limit) => {
+                self.max_frame = limit.min(self.settings.limits.frame);
+                Ok(())
+            }
+            Input::Command(command) => self.command(command, moment),
+        };
+        self.look_around();
+        done
+    }
+
+    fn check<'a>(&self, frame: &'a [u8]) -> Checked<'a> {
+        if frame.len() > self.settings.limits.frame {
+            return Checked(CheckedFrame::Message(Err(Refusal::TooLarge)));
+        }
+        match frame.first() {
+            Some(&message::TYPE) => Checked(CheckedFrame::Message(match &self.room {
+                Some(room) => room.check(frame).map(Box::new),
+                None => Err(Refusal::NoTopicKey),
+            })),
+            _ => Checked::unchecked(frame),
+        }
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        loop {
+            if let Some(output) = self.outbox.poll() {
+                return Some(output);
+            }
+            // While records are being stored nothing else comes, and what arrives gathers.
+            if self.outbox.is_storing() {
+                return None;
+            }
+            let room = self.room.as_mut()?;
+            let mut out = Out {
+                identity: &self.identity,
+                settings: &self.settings,
+                max_frame: self.max_frame,
+                outbox: &mut self.outbox,
+            };
+            if !room.settle(&mut out) {
+                return None;
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        let ask = self.ask.as_ref().map(Ask::deadline);
+        let room = self.room.as_ref().and_then(|room| room.deadline(&self.settings));
+        let asking = match &self.ask {
+            Some(_) => None,
+            None => self.room.as_ref().and_then(|room| room.ask_at()),
+        };
+        let greeting = self.greeting.map(|(next, _)| next);
+        [ask, room, asking, greeting].into_iter().flatten().min()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.room.as_ref().is_some_and(|room| room.joined())
+    }
+
+    fn has_room(&self) -> bool {
+        self.room.as_ref().is_some_and(|room| room.has_room(self.max_frame))
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn participants(&self) -> Vec<PublicKey> {
+        let us = self.identity.public_key();
+        self.members().map(|(key, _)| key).filter(|key| *key != us).collect()
+    }
+
+    fn overhead(&self) -> usize {
+        message::OVERHEAD
+    }
+}
+
+/// Frames.
+impl V2Session {
+    fn take(&mut self, checked: Checked<'_>, moment: &mut Moment<'_>) {
+        let taken = match checked.0 {
+            CheckedFrame::Unchecked(frame) => self.take_joining(frame, moment),
+            CheckedFrame::Message(checked) => self.take_message(checked, moment),
+        };
+        if let Err(refusal) = taken {
+            self.outbox.refuse(refusal);
+        }
+    }
+
+    fn take_message(
+        &mut self,
+        checked: Result<Box<super::room::Checked>, Refusal>,
+        moment: &mut Moment<'_>,
+    ) -> Result<(), Refusal> {
+        let room = self.room.as_mut().ok_or(Refusal::NoTopicKey)?;
+        let mut cx = cx!(self, moment);
+        let taken = checked.and_then(|checked| room.accept(*checked, &mut cx));
+        taken.inspect_err(|refusal| room.notice(*refusal, &mut cx))
+    }
+
+    fn take_joining(&mut self, frame: &[u8], moment: &mut Moment<'_>) -> Result<(), Refusal> {
+        let mut cx = cx!(self, moment);
+        match (frame.first(), &mut self.room) {
+            (None, _) => Err(Refusal::Malformed),
+            (Some(&INTRODUCTION_TYPE), Some(room)) => room.meet(frame, &self.topic_name, &mut cx),
+            (Some(&ANSWER_TYPE), Some(room)) => room.take_answer(frame, &mut cx),
+            (Some(&(INTRODUCTION_TYPE | ANSWER_TYPE)), None) => Err(Refusal::NoTopicKey),
+            (Some(&CHALLENGE_TYPE), _) => self.take_challenge(frame, moment),
+            (Some(&REPLY_TYPE), _) => self.take_reply(frame, moment),
+            (Some(_), _) => Err(Refusal::UnknownType),
+        }
+    }
+
+    fn take_challenge(&mut self, frame: &[u8], moment: &mut Moment<'_>) -> Result<(), Refusal> {
+        let challenge = Challenge::parse(frame).ok_or(Refusal::Malformed)?;
+        if challenge.recipient != self.identity.id() {
+            if let Some(room) = &mut self.room {
+                room.overhear(&challenge);
+            }
+            return Err(Refusal::NotForUs);
+        }
+        let ask = self.ask.as_mut().ok_or(Refusal::Unasked)?;
+        if !self.checks.take(moment.now) {
+            return Err(Refusal::PoolFull);
+        }
+        let room = self.room.as_ref();
+        let is_member = |key: &PublicKey| room.is_some_and(|room| room.has_member(key));
+        ask.take_challenge(&challenge, frame, is_member, &mut cx!(self, moment))
+    }
+
+    fn take_reply(&mut self, frame: &[u8], moment: &mut Moment<'_>) -> Result<(), Refusal> {
+        let reply = Reply::parse(frame).ok_or(Refusal::Malformed)?;
+        let us = self.identity.public_key();
+        if reply.recipient != us.id() {
+            return Err(Refusal::NotForUs);
+        }
+        let ask = self.ask.as_ref().filter(|ask| ask.is_for(&reply)).ok_or(Refusal::Unasked)?;
+        if !self.checks.take(moment.now) {
+            return Err(Refusal::PoolFull);
+        }
+        let handover = ask.open(&reply, &us)?;
+        if self.room.is_some() {
+            return self.caught_up(handover, moment);
+        }
+        match &self.settings.entry {
+            Entry::Fingerprint(pinned) => {
+                if pinned.contains(&handover.admitter.fingerprint()) {
+                    self.enter(handover, moment);
+                } else if pinned.is_empty() {
+                    self.wait_for_confirmation(handover)?;
+                } else {
+                    return Err(Refusal::UntrustedSender);
+                }
+            }
+            Entry::Invitation(_) | Entry::Pin(_) => self.enter(handover, moment),
+        }
+        Ok(())
+    }
+
+    fn wait_for_confirmation(&mut self, handover: Handover) -> Result<(), Refusal> {
+        let id = handover.admitter.id();
+        if self.answers.contains_key(&id) {
+            return Err(Refusal::Duplicate);
+        }
+        if self.answers.len() >= self.settings.limits.answers {
+            return Err(Refusal::PoolFull);
+        }
+        self.outbox.event(Event::Answered(handover.admitter));
+        self.answers.insert(id, handover);
+        Ok(())
+    }
+
+    /// Takes a handed-over key into use; the one-time key goes.
+    fn enter(&mut self, handover: Handover, moment: &mut Moment<'_>) {
+        let me = self.identity.id();
+        let mut cx = cx!(self, moment);
+        let Some(mut room) = Room::enter(self.suite, handover, me, &cx) else { return };
+        room.greet(&mut cx);
+        self.room = Some(Box::new(room));
+        self.ask = None;
+        self.answers.clear();
+        self.greeting = Some((moment.now.saturating_add(FIRST_GREETING), FIRST_GREETING));
+    }
+
+    fn caught_up(&mut self, handover: Handover, moment: &mut Moment<'_>) -> Result<(), Refusal> {
+        let Some(room) = &mut self.room else { return Err(Refusal::Unasked) };
+        self.ask = None;
+        self.catch_up_interval = FIRST_GREETING;
+        self.attempts = 0;
+        room.catch_up(handover, &mut cx!(self, moment));
+        Ok(())
+    }
+}
+
+/// Commands.
+impl V2Session {
+    fn command(
+        &mut self,
+        command: Command<'_>,
+        moment: &mut Moment<'_>,
+    ) -> Result<(), CommandError> {
+        match command {
+            Command::Introduce => {
+                self.introduce(moment);
+                return Ok(());
+            }
+            Command::Confirm(id) => return self.confirm(id, moment),
+            Command::Reject(id) => {
+                let known = self.answers.remove(&id);
+                return known.map(drop).ok_or(CommandError::Unknown(id));
+            }
+            _ => {}
+        }
+        let room = self.room.as_mut().ok_or(CommandError::NotReady)?;
+        if !room.joined() {
+            return Err(CommandError::NotReady);
+        }
+        let mut cx = cx!(self, moment);
+        match command {
+            Command::Publish(body) => room.publish(body, crate::PublishOptions::default(), &mut cx),
+            Command::PublishWith(body, options) => room.publish(body, options, &mut cx),
+            Command::Admit(id) => room.admit(id, &mut cx),
+            Command::Deny(id) => room.deny(id, &cx),
+            Command::Evict(id) => room.evict(id, &mut cx),
+            Command::Appoint(id) => room.appoint(id, &mut cx),
+            Command::Rotate => room.rotate(&mut cx),
+            Command::Invite(options) => room.invite(options, &self.topic_name, &mut cx),
+            Command::OfferPin => room.offer_pin(&mut cx),
+            Command::Leave => {
+                room.leave(&mut cx);
+                Ok(())
+            }
+            _ => Err(CommandError::Unsupported),
+        }
+    }
+
+    fn introduce(&mut self, moment: &mut Moment<'_>) {
+        if self.room.is_some() {
+            return;
+        }
+        self.introducing = true;
+        let entry = self.settings.entry.clone();
+        let by = match &entry {
+            Entry::Fingerprint(_) => By::Fingerprint,
+            Entry::Invitation(invitation) => By::Invitation(invitation),
+            Entry::Pin(pin) => By::Pin(pin),
+        };
+        self.answers.clear();
+        self.ask = Some(Ask::begin(self.suite, &self.topic_name, &by, &mut cx!(self, moment)));
+    }
+
+    fn confirm(&mut self, id: ParticipantId, moment: &mut Moment<'_>) -> Result<(), CommandError> {
+        let handover = self.answers.remove(&id).ok_or(CommandError::Unknown(id))?;
+        self.enter(handover, moment);
+        Ok(())
+    }
+}
+
+/// Time.
+impl V2Session {
+    fn expire(&mut self, moment: &mut Moment<'_>) {
+        if let Some(room) = &mut self.room {
+            room.expire(&mut cx!(self, moment));
+        }
+        self.greet_again(moment);
+        if self.ask.as_ref().is_some_and(|ask| ask.deadline() <= moment.now) {
+            self.ask_again(moment);
+        }
+        let due = |room: &Room| room.ask_at().is_some_and(|at| at <= moment.now);
+        if self.ask.is_none() && self.room.as_deref().is_some_and(due) {
+            self.catch_up(moment);
+        }
+    }
+
+    fn greet_again(&mut self, moment: &mut Moment<'_>) {
+        let Some((next, interval)) = self.greeting else { return };
+        let Some(room) = &mut self.room else { return };
+        if room.joined() {
+            self.greeting = None;
+        } else if next <= moment.now {
+            if interval > LAST_GREETING {
+                // Whoever let us in is gone: again from the beginning.
+                self.room = None;
+                self.greeting = None;
+                self.introduce(moment);
+                return;
+            }
+            room.greet(&mut cx!(self, moment));
+            let interval = interval.saturating_mul(2);
+            self.greeting = Some((moment.now.saturating_add(interval), interval));
+        }
+    }
+
+    fn ask_again(&mut self, moment: &mut Moment<'_>) {
+        let Some(ask) = &mut self.ask else { return };
+        if ask.is_catch_up() {
+            // Each time with another key: the one before may have been answered.
+            self.ask = None;
+            let quiet = moment.now.saturating_add(self.catch_up_interval);
+            self.catch_up_interval = self.catch_up_interval.saturating_mul(2).min(LAST_CATCH_UP);
+            if let Some(room) = &mut self.room {
+                room.ask_later(quiet);
+            }
+        } else if ask.repeat(&mut cx!(self, moment)) == Patience::Over {
+            self.ask = None;
+            self.introducing = false;
+            self.outbox.event(Event::PinRejected);
+        }
+    }
+
+    fn catch_up(&mut self, moment: &mut Moment<'_>) {
+        let Some(room) = &self.room else { return };
+        let Some((generation, key)) = room.catch_up_key(self.attempts) else { return };
+        let Some(position) = room.position() else { return };
+        let by = By::CatchUp { topic: *room.topic(), generation, position, key: &key };
+        if self.attempts == 0 {
+            self.outbox.event(Event::Behind);
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        self.ask = Some(Ask::begin(self.suite, &self.topic_name, &by, &mut cx!(self, moment)));
+    }
+
+    /// Looks whether we are still in it.
+    fn look_around(&mut self) {
+        if self.room.as_ref().is_none_or(|room| room.fate() == Fate::Goes) {
+            return;
+        }
+        if let Some(room) = self.room.take() {
+            self.ask = None;
+            self.outbox.store(room.gone_records());
+            self.outbox.event(Event::Evicted);
+        }
+    }
+}
+
+impl From<V2Session> for Box<dyn Session> {
+    fn from(session: V2Session) -> Self {
+        Box::new(session)
+    }
+}

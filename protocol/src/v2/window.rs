@@ -1,0 +1,221 @@
+//! Which counters of a sender were taken: PROTOCOL §3.6. Not here: who the sender is.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::wire::{Reader, Write};
+
+/// How far behind the highest counter taken another may arrive.
+pub(super) const SPAN: u64 = 2_048;
+/// Counters of which a short digest is remembered.
+const DIGESTS: u64 = 32;
+const OLDER: usize = 31;
+
+/// What a window says of a counter, without changing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Never taken.
+    No,
+    /// Never taken as far as we know; but it may have been, before a restart.
+    Uncertain,
+    /// Taken, with this digest.
+    Same,
+    /// Taken with another digest: two devices speak with one identity.
+    Other,
+    /// Taken, or too old to tell.
+    Yes,
+}
+
+/// The counters of one sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    /// One above the highest counter taken.
+    next: u64,
+    /// The 64 counters below `next`, the highest in bit 0; set means taken.
+    recent: u64,
+    /// The 1,984 below these; `None` where all were taken, as is usual.
+    older: Option<Box<[u64; OLDER]>>,
+    digests: [u16; DIGESTS as usize],
+    /// From this counter on the digests are known.
+    digests_from: u64,
+    /// Below this, what was not taken is uncertain.
+    certain_from: u64,
+    /// `next` when it was last stored.
+    stored: u64,
+    /// Whether something below that was taken since.
+    late: bool,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            next: 0,
+            recent: u64::MAX,
+            older: None,
+            digests: [0; DIGESTS as usize],
+            digests_from: 0,
+            certain_from: 0,
+            stored: 0,
+            late: false,
+        }
+    }
+}
+
+impl Window {
+    /// One above the highest counter taken.
+    pub(super) const fn next(&self) -> u64 {
+        self.next
+    }
+
+    pub(super) fn look(&self, counter: u64, digest: u16) -> Seen {
+        let Some(back) = self.next.checked_sub(counter).filter(|back| *back > 0) else {
+            return self.unseen(counter);
+        };
+        if back > SPAN {
+            return Seen::Yes;
+        }
+        if !self.taken(back) {
+            return self.unseen(counter);
+        }
+        if back > DIGESTS || counter < self.digests_from {
+            return Seen::Yes;
+        }
+        if self.digest(counter) == Some(digest) { Seen::Same } else { Seen::Other }
+    }
+
+    /// Whether it is to be stored now, where that happens every so many frames; then it counts as
+    /// stored.
+    pub(super) fn is_due(&mut self, every: u32) -> bool {
+        let mark = self.stored.saturating_add(u64::from(every));
+        let due = every <= 1 || self.late || self.next >= mark;
+        if due {
+            self.stored = self.next;
+            self.late = false;
+        }
+        due
+    }
+
+    fn unseen(&self, counter: u64) -> Seen {
+        if counter < self.certain_from { Seen::Uncertain } else { Seen::No }
+    }
+
+    /// Takes a counter that was not seen.
+    pub(super) fn take(&mut self, counter: u64, digest: u16) {
+        if let Some(ahead) = counter.checked_sub(self.next) {
+            self.advance(ahead.saturating_add(1));
+        }
+        self.late |= counter < self.stored;
+        let back = self.next.saturating_sub(counter);
+        if back <= 64 {
+            self.recent |= bit(back.saturating_sub(1));
+        } else if let Some(older) = &mut self.older {
+            let (word, bit) = place(back);
+            if let Some(word) = older.get_mut(word) {
+                *word |= bit;
+            }
+            if older.iter().all(|word| *word == u64::MAX) {
+                self.older = None;
+            }
+        }
+        let slot = usize::try_from(counter % DIGESTS).unwrap_or(0);
+        if let Some(slot) = self.digests.get_mut(slot) {
+            *slot = digest;
+        }
+    }
+
+    fn digest(&self, counter: u64) -> Option<u16> {
+        self.digests.get(usize::try_from(counter % DIGESTS).ok()?).copied()
+    }
+
+    fn taken(&self, back: u64) -> bool {
+        if back <= 64 {
+            return self.recent & bit(back.saturating_sub(1)) != 0;
+        }
+        let (word, bit) = place(back);
+        self.older.as_ref().and_then(|older| older.get(word)).is_none_or(|word| word & bit != 0)
+    }
+
+    /// Moves up by `by` counters, none of them taken.
+    fn advance(&mut self, by: u64) {
+        self.next = self.next.saturating_add(by);
+        let mut left = by.min(SPAN);
+        while left > 0 {
+            let shift = left.min(63);
+            self.shift(shift);
+            left = left.saturating_sub(shift);
+        }
+    }
+
+    /// Moves the bits by 1 to 63 places.
+    fn shift(&mut self, by: u64) {
+        let (Ok(by), Ok(rest)) = (u32::try_from(by), u32::try_from(64_u64.saturating_sub(by)))
+        else {
+            return;
+        };
+        let mut carried = self.recent.checked_shr(rest).unwrap_or(0);
+        self.recent = self.recent.checked_shl(by).unwrap_or(0);
+        let full = u64::MAX.checked_shr(rest).unwrap_or(0);
+        if self.older.is_none() && carried == full {
+            return;
+        }
+        let older = self.older.get_or_insert_with(|| Box::new([u64::MAX; OLDER]));
+        for word in older.iter_mut() {
+            let out = word.checked_shr(rest).unwrap_or(0);
+            *word = word.checked_shl(by).unwrap_or(0) | carried;
+            carried = out;
+        }
+    }
+
+    /// The window as it is stored.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(16);
+        bytes.u64(self.next).u64(self.recent);
+        for word in self.older.iter().flat_map(|older| older.iter()) {
+            bytes.u64(*word);
+        }
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) made. `every` is how many frames were taken between
+    /// two commits: so many above the mark are uncertain.
+    pub(super) fn from_bytes(bytes: &[u8], every: u32) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let (next, recent) = (reader.u64()?, reader.u64()?);
+        let older = if reader.is_empty() {
+            None
+        } else {
+            let mut older = Box::new([0; OLDER]);
+            for word in older.iter_mut() {
+                *word = reader.u64()?;
+            }
+            Some(older)
+        };
+        reader.end()?;
+        let uncertain = u64::from(every.saturating_sub(1));
+        let certain_from = if uncertain > 0 { next.saturating_add(uncertain) } else { 0 };
+        let digests = [0; DIGESTS as usize];
+        Some(Self {
+            next,
+            recent,
+            older,
+            digests,
+            digests_from: next,
+            certain_from,
+            stored: next,
+            late: false,
+        })
+    }
+}
+
+const fn bit(place: u64) -> u64 {
+    1 << (place & 63)
+}
+
+/// Word and bit of the counter so far (more than 64) behind `next`.
+fn place(back: u64) -> (usize, u64) {
+    let place = back.saturating_sub(65);
+    (usize::try_from(place / 64).unwrap_or(usize::MAX), bit(place))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+#![allow(clippy::arithmetic_side_effects, clippy::expect_used)] // tests may
+
+use alloc::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn counters_far_behind_are_not_taken_again() {
+    let mut window = Window::default();
+    window.take(10_000, 1);
+    assert_eq!(window.look(10_001 - SPAN, 0), Seen::No);
+    assert_eq!(window.look(10_000 - SPAN, 0), Seen::Yes);
+}
+
+#[test]
+fn two_digests_of_one_counter_are_told_apart() {
+    let mut window = Window::default();
+    window.take(5, 7);
+    assert_eq!(window.look(5, 7), Seen::Same);
+    assert_eq!(window.look(5, 8), Seen::Other);
+}
+
+#[test]
+fn a_sender_in_order_needs_no_heap() {
+    let mut window = Window::default();
+    for counter in 0..10_000 {
+        assert_eq!(window.look(counter, 0), Seen::No);
+        window.take(counter, 0);
+        assert!(window.older.is_none());
+    }
+}
+
+#[test]
+fn what_only_the_rounding_covers_is_uncertain() {
+    let mut window = Window::default();
+    window.take(99, 0);
+    let window = Window::from_bytes(&window.to_bytes(), 16).expect("a window");
+    assert_eq!(window.look(99, 0), Seen::Yes);
+    assert_eq!(window.look(100, 0), Seen::Uncertain);
+    assert_eq!(window.look(115, 0), Seen::No);
+}
+
+proptest! {
+    /// Against a set of all counters ever taken.
+    #[test]
+    fn a_window_agrees_with_a_set(steps in prop::collection::vec((0_u64..200, any::<bool>()), 1..400)) {
+        let (mut window, mut taken, mut next) = (Window::default(), BTreeSet::new(), 0_u64);
+        for (distance, ahead) in steps {
+            let counter = if ahead { next + distance * 3 } else { next.saturating_sub(distance * 13) };
+            let old = counter < next.saturating_sub(SPAN);
+            let seen = old || taken.contains(&counter);
+            let digest = u16::try_from(counter & 0xffff).unwrap_or(0);
+            prop_assert_eq!(window.look(counter, digest) == Seen::No, !seen, "counter {}", counter);
+            if !seen {
+                window.take(counter, digest);
+                taken.insert(counter);
+                next = next.max(counter + 1);
+            }
+            let stored = Window::from_bytes(&window.to_bytes(), 1).expect("a window");
+            prop_assert_eq!(stored.look(counter, digest), Seen::Yes);
+        }
+    }
+}
