@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::firmware;
 use crate::matrix;
 use crate::metadata;
 use crate::needs::{self, EMBEDDED};
@@ -17,7 +18,7 @@ struct Step {
 
 /// Quick ones first; those that share build artifacts stand side by side.
 const STEPS: &[Step] = &[
-    Step { name: "fmt", about: "formatting, of fuzz/ as well", run: fmt },
+    Step { name: "fmt", about: "formatting, of fuzz/ and firmware/ as well", run: fmt },
     Step { name: "deny", about: "licences, sources and advisories of dependencies", run: deny },
     Step { name: "clippy", about: "lints of everything, warnings denied", run: clippy },
     Step { name: "docs", about: "rustdoc, warnings denied", run: docs },
@@ -63,8 +64,9 @@ fn chosen(args: &[&str]) -> Result<Vec<&'static Step>, String> {
 fn fmt(steps: &mut Steps) -> Result<(), String> {
     needs::ensure(steps, &[needs::FORMATTER])?;
     steps.run(&mut cargo(&["fmt", "--all", "--check"]))?;
-    // A workspace of its own, which `--all` does not see.
-    steps.run(&mut cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
+    // Workspaces of their own, which `--all` does not see.
+    steps.run(&mut cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))?;
+    steps.run(&mut cargo(&["fmt", "--manifest-path", "firmware/Cargo.toml", "--all", "--check"]))
 }
 
 fn clippy(steps: &mut Steps) -> Result<(), String> {
@@ -134,7 +136,8 @@ fn embedded(steps: &mut Steps) -> Result<(), String> {
     let what =
         ["build", "-p", "stringphone-protocol", "--target", EMBEDDED, "--no-default-features"];
     steps.run(&mut cargo(&what))?;
-    steps.run(cargo(&what).args(["--features", "classic"]))
+    steps.run(cargo(&what).args(["--features", "classic"]))?;
+    firmware::lint(steps)
 }
 
 #[cfg(test)]

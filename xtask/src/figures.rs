@@ -1,6 +1,7 @@
 //! `cargo xtask figures`: runs the benchmarks and prints one table.
 //!
-//! An area is a benchmark of the root package. It prints a line of JSON for each figure, like
+//! An area is a benchmark of the root package, or of `benches/peers/` if that is asked for. It
+//! prints a line of JSON for each figure, like
 //! `{"id":"tcp.latency","figure":"80 µs","goal":"≤ 100 µs","met":true}`, where goal and met are
 //! null when there is no goal. All other lines are for whoever watches.
 
@@ -9,16 +10,25 @@ use serde_json::Value;
 use crate::metadata;
 use crate::steps::{Steps, cargo};
 
-const ROOT_PACKAGE: &str = "stringphone";
+/// A package with benchmarks.
+#[derive(Debug, PartialEq)]
+struct Suite {
+    package: &'static str,
+    manifest: &'static str,
+}
 
-pub(crate) fn run(areas: &[&str], steps: &mut Steps) -> Result<(), String> {
-    let known = known_areas()?;
+const OURS: Suite = Suite { package: "stringphone", manifest: "Cargo.toml" };
+const PEERS: Suite = Suite { package: "stringphone-peers", manifest: "benches/peers/Cargo.toml" };
+
+pub(crate) fn run(args: &[&str], steps: &mut Steps) -> Result<(), String> {
+    let (suite, areas) = asked_for(args);
+    let known = known_areas(&suite)?;
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let mut figures = Vec::new();
     let outcome = wanted(areas, &known)?.into_iter().try_for_each(|area| {
         steps.begin(area);
         eprintln!("an optimised build, then the measurements: this takes minutes");
-        figures.append(&mut measure(steps, area)?);
+        figures.append(&mut measure(steps, &suite, area)?);
         steps.end();
         Ok(())
     });
@@ -30,14 +40,22 @@ pub(crate) fn run(areas: &[&str], steps: &mut Steps) -> Result<(), String> {
     outcome
 }
 
-fn known_areas() -> Result<Vec<String>, String> {
-    let packages = metadata::packages("Cargo.toml")?;
-    let root = packages.iter().filter(|package| package.name == ROOT_PACKAGE);
+fn asked_for<'a>(args: &'a [&'a str]) -> (Suite, &'a [&'a str]) {
+    match args {
+        ["--peers", areas @ ..] => (PEERS, areas),
+        areas => (OURS, areas),
+    }
+}
+
+fn known_areas(suite: &Suite) -> Result<Vec<String>, String> {
+    let packages = metadata::packages(suite.manifest)?;
+    let measured = packages.iter().filter(|package| package.name == suite.package);
     let areas: Vec<_> =
-        root.flat_map(|package| package.targets_of("bench")).map(str::to_owned).collect();
+        measured.flat_map(|package| package.targets_of("bench")).map(str::to_owned).collect();
     if areas.is_empty() {
         return Err(format!(
-            "{ROOT_PACKAGE} has no benchmarks; add a [[bench]] to its Cargo.toml."
+            "{} has no benchmarks; add a [[bench]] to its Cargo.toml.",
+            suite.package
         ));
     }
     Ok(areas)
@@ -55,8 +73,11 @@ fn wanted<'a>(areas: &[&str], known: &[&'a str]) -> Result<Vec<&'a str>, String>
     areas.iter().map(find).collect()
 }
 
-fn measure(steps: &mut Steps, area: &str) -> Result<Vec<Figure>, String> {
-    let mut command = cargo(&["bench", "-p", ROOT_PACKAGE, "--all-features", "--bench", area]);
+fn measure(steps: &mut Steps, suite: &Suite, area: &str) -> Result<Vec<Figure>, String> {
+    let mut command = cargo(&["bench", "--manifest-path", suite.manifest, "-p", suite.package]);
+    command.args(["--all-features", "--bench", area]);
+    // The peers are a workspace of their own, which would build into a directory of its own.
+    command.arg("--target-dir").arg(metadata::target_dir()?);
     let mut figures = Vec::new();
     steps.run_lines(&mut command, |line| {
         if line.starts_with('{') {
@@ -182,6 +203,13 @@ mod tests {
              | bus.idle    | 3 µs   | a\\|b   | not met |\n\
              | bus.x       | 3 µs   | –      | –       |\n"
         );
+    }
+
+    #[test]
+    fn peers_are_measured_only_when_asked_for() {
+        assert_eq!(asked_for(&[]), (OURS, &[][..]));
+        assert_eq!(asked_for(&["bus"]), (OURS, &["bus"][..]));
+        assert_eq!(asked_for(&["--peers", "peers"]), (PEERS, &["peers"][..]));
     }
 
     #[test]

@@ -5,10 +5,12 @@
 
 mod check;
 mod figures;
+mod firmware;
 mod fuzz;
 mod matrix;
 mod metadata;
 mod needs;
+mod proofs;
 mod steps;
 mod test;
 
@@ -26,12 +28,18 @@ usage: cargo xtask <command>
 {check}
                              stops at the first failure; --only picks steps
   test [--fuzz-seconds N]    installs what the tests need, then runs the unit, integration and
-                             documentation tests, builds the examples, and fuzzes each target
-                             for N seconds (30 by default, 0 skips the fuzzing)
-  figures [area…]            runs the benchmarks, all or those of some areas, and prints one
-                             Markdown table on stdout; takes minutes, wants an idle machine
+                             documentation tests, builds the examples, runs the firmware in an
+                             emulator, and fuzzes each target for N seconds (30 by default,
+                             0 skips the fuzzing)
+  figures [--peers] [area…]  runs the benchmarks, all or those of some areas, and prints one
+                             Markdown table on stdout; takes minutes, wants an idle machine;
+                             --peers runs those of other protocols instead
+  firmware                   runs the firmware in an emulator, converses with it, and prints how
+                             much memory it took
   fuzz [target [seconds]]    fuzzes one target for longer (600 s by default);
                              without a target: lists them
+  proofs [model…]            runs the symbolic models of docs/proofs, all or some, and compares
+                             each verdict with the one expected; needs verifpal, not run by CI
   help                       this text
 
 Every step prints the exact command it runs, and how long it took. A failing step prints the
@@ -67,7 +75,9 @@ fn dispatch(args: &[&str], steps: &mut Steps) -> Result<(), String> {
         ["check", rest @ ..] => check::run(rest, steps),
         ["test", rest @ ..] => test::run(rest, steps),
         ["figures", areas @ ..] => figures::run(areas, steps),
+        ["firmware", rest @ ..] => firmware::run(rest, steps),
         ["fuzz", rest @ ..] => fuzz::run(rest, steps),
+        ["proofs", models @ ..] => proofs::run(models, steps),
         [unknown, ..] => Err(format!(
             "There is no command `{unknown}`. See `cargo xtask help` for those there are."
         )),

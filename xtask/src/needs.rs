@@ -58,6 +58,16 @@ pub(crate) const DENY: Need = Need {
 /// For the tests themselves. Brokers, port emulators and the like belong here.
 pub(crate) const FOR_TESTS: &[Need] = &[];
 
+pub(crate) const FOR_FIRMWARE: &[Need] = &[
+    EMBEDDED_TARGET,
+    Need {
+        what: "qemu-system-arm, which emulates a microcontroller",
+        probe: &["qemu-system-arm", "--version"],
+        says: "",
+        install: Install::Apt("qemu-system-arm"),
+    },
+];
+
 pub(crate) const FOR_FUZZING: &[Need] = &[
     Need {
         what: "a C++ compiler, which builds libFuzzer",

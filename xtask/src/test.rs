@@ -1,5 +1,6 @@
 //! `cargo xtask test`: installs what the tests need and runs all of them.
 
+use crate::firmware;
 use crate::fuzz;
 use crate::needs;
 use crate::steps::{Steps, cargo};
@@ -16,11 +17,13 @@ pub(crate) fn run(args: &[&str], steps: &mut Steps) -> Result<(), String> {
     };
     steps.begin("needs");
     needs::ensure(steps, needs::FOR_TESTS)?;
+    needs::ensure(steps, needs::FOR_FIRMWARE)?;
     if fuzz_seconds > 0 {
         needs::ensure(steps, needs::FOR_FUZZING)?;
     }
     steps.end();
     tests(steps)?;
+    firmware::test(steps)?;
     fuzz::run_all(steps, fuzz_seconds)
 }
 
