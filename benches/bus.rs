@@ -19,9 +19,7 @@ use measure::{Rounds, cpu, goal, median, pin, quantile, watch};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use stringphone::memory::Hub;
-use stringphone::{
-    Carrier, ClassicState, Identity, Subscription, Topic, TopicBuilder, TopicHandle,
-};
+use stringphone::{Carrier, Classic, ClassicState, Identity, Subscription, Topic, TopicHandle};
 use stringphone_protocol::classic::{ClassicSession, Settings};
 use stringphone_protocol::{Command, Event, Input, Limits, Moment, Output, Session};
 use tokio::sync::Notify;
@@ -185,7 +183,7 @@ fn unattached(topics: usize) -> Result<Vec<(String, TopicHandle)>, stringphone::
     let lamp = identity(LAMP);
     let start = |number| {
         let name = format!("room-{number}");
-        let topic = Topic::import(&name, lamp.clone(), state(LAMP, PHONE)).classic().start()?;
+        let topic = Topic::import(&name, lamp.clone(), state(LAMP, PHONE)).start()?;
         Ok((name, topic))
     };
     (0..topics).map(start).collect()
@@ -243,8 +241,8 @@ async fn pair(hub: &Hub) -> Result<(TopicHandle, TopicHandle), Box<dyn Error>> {
 }
 
 /// A member that trusts one other, as it is after joining.
-fn member(topic: &str, me: u8, other: u8) -> TopicBuilder {
-    Topic::import(topic, identity(me), state(me, other)).classic()
+fn member(topic: &str, me: u8, other: u8) -> Topic<Classic> {
+    Topic::import(topic, identity(me), state(me, other))
 }
 
 fn identity(number: u8) -> Identity {

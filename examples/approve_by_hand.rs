@@ -22,11 +22,11 @@ use stringphone::{Topic, TopicError, TopicHandle, keyfile};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let hub = Hub::new();
-    let gateway = Topic::found("greenhouse", keyfile::ephemeral()?).classic().start()?;
+    let gateway = Topic::found("greenhouse", keyfile::ephemeral()?).start()?;
     gateway.attach(hub.port("gateway")).await?;
     let mut introductions = gateway.introductions().await?;
 
-    let sensor = Topic::join("greenhouse", keyfile::ephemeral()?).classic().start()?;
+    let sensor = Topic::join("greenhouse", keyfile::ephemeral()?).start()?;
     sensor.attach(hub.port("sensor")).await?;
     println!("The gateway's own display shows {}", gateway.participant().fingerprint());
     println!("The sensor's label says         {}", sensor.participant().fingerprint());
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     newcomer.approve().await?;
 
-    // A newcomer may be lied to as well: in Classic, nobody signs what it is answered.
+    // A newcomer may be lied to as well: the answer is signed, but by whom?
     let answer = sensor.answer().await?;
     println!("\nSensor: somebody gives me a key, and is {}", answer.fingerprint());
     if !yes("Is that what the gateway's display shows?")? {

@@ -1,7 +1,7 @@
 //! Three participants in one process say hello to each other.
 //!
-//! Anna founds a topic. Ben and Clara ask to join, and each compares fingerprints with Anna, both
-//! ways, before keys change hands. Then all three publish, and each hears the two others.
+//! Anna founds a topic, and invites Ben and Clara. Then all three publish, and each hears the two
+//! others.
 //!
 //! ```text
 //! cargo run --example hello
@@ -13,7 +13,7 @@ use std::error::Error;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use stringphone::memory::Hub;
-use stringphone::{Payload, Topic, TopicHandle, keyfile};
+use stringphone::{InviteOptions, Payload, Topic, TopicHandle, keyfile};
 
 #[derive(Serialize, Deserialize)]
 struct Hello(String);
@@ -25,15 +25,12 @@ impl Payload for Hello {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let hub = Hub::new();
-    let anna = Topic::found("kitchen", keyfile::ephemeral()?).classic().start()?;
+    let anna = Topic::found("kitchen", keyfile::ephemeral()?).start()?;
     anna.attach(hub.port("Anna")).await?;
     println!("Anna founds the topic `{}`.", anna.name());
 
     let ben = join(&hub, "Ben", &anna).await?;
     let clara = join(&hub, "Clara", &anna).await?;
-    // Both know Anna, and Anna knows both. Whether they trust each other is for them to say.
-    ben.trust(clara.participant().public_key()).await?;
-    clara.trust(ben.participant().public_key()).await?;
 
     let people = [("Anna", anna), ("Ben", ben), ("Clara", clara)];
     let names: BTreeMap<_, _> =
@@ -66,23 +63,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A newcomer asks for the topic key, and `member` gives it.
+/// Somebody joins whom a member invites.
 async fn join(hub: &Hub, name: &str, member: &TopicHandle) -> Result<TopicHandle, Box<dyn Error>> {
-    let mut introductions = member.introductions().await?;
-    let newcomer = Topic::join(member.name(), keyfile::ephemeral()?).classic().start()?;
+    // In a house it goes over as a QR code, or in a message that nobody else reads.
+    let invitation = member.invite(InviteOptions::default()).await?;
+    let newcomer = Topic::invited(invitation, keyfile::ephemeral()?).device_name(name).start()?;
     newcomer.attach(hub.port(name)).await?;
-
-    let who = introductions.next().await.ok_or("the topic stopped")?;
-    if who.fingerprint() != newcomer.participant().fingerprint() {
-        return Err("that is somebody else: do not approve".into());
-    }
-    who.approve().await?;
-
-    let answer = newcomer.answer().await?;
-    if answer.fingerprint() != member.participant().fingerprint() {
-        return Err("somebody else answered: do not confirm".into());
-    }
-    newcomer.confirm(answer.id()).await?;
+    newcomer.ready().await?;
     println!("{name} joins; its fingerprint is {}.", newcomer.participant().fingerprint());
     Ok(newcomer)
 }

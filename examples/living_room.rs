@@ -2,8 +2,8 @@
 //!
 //! The first intruder knows the lamp's address, and that is all one needs to read and write what
 //! goes through the room. It sends garbage, repeats what it recorded, and forges. The second one was
-//! a guest: it was let in, got the topic key, and was removed. In Classic it keeps the key, so it
-//! can read on, but nobody believes it any more. The lamp counts what it refuses, and why.
+//! a guest: it was let in, held the keys, and was evicted. Everybody else has other keys now, so it
+//! can't even read any more. The lamp counts what it refuses, and why.
 //!
 //! ```text
 //! cargo run --example living_room
@@ -16,18 +16,19 @@ use futures::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use stringphone::tcp::{DropReason, Tcp};
 use stringphone::transport::{ChannelName, Channels, Frame, Link, Transport};
-use stringphone::{Payload, Refusal, Subscription, Topic, TopicHandle, keyfile};
+use stringphone::{
+    InviteOptions, Payload, Refusal, Subscription, Topic, TopicError, TopicHandle, keyfile,
+};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-/// Where the parts of a message begin.
-const SIGNATURE: usize = 1;
-const NONCE: usize = SIGNATURE + 64 + 16;
-const TAG: usize = NONCE + 24;
-const BODY: usize = TAG + 16;
+/// Where the parts of a message begin: `docs/PROTOCOL.md` §3.4.
+const MESSAGE: u8 = 0x20;
+const NONCE: usize = 3;
+const SEALED: usize = NONCE + 24;
 
 const ROOM: &str = "living room";
 /// Nothing here takes longer, or it has failed.
@@ -53,14 +54,14 @@ async fn story() -> Outcome {
     let mut room = Tcp::listen("127.0.0.1:0");
     let address = room.bind().await?.to_string();
     let room_stats = room.stats();
-    let lamp = Topic::found(ROOM, keyfile::ephemeral()?).classic().start()?;
+    let lamp = Topic::found(ROOM, keyfile::ephemeral()?).start()?;
     lamp.attach(room).await?;
     println!("The lamp listens on {address}.");
 
     println!("\nAn intruder comes into the room, and sends garbage.");
     let mut intruder = Intruder::connect(&address).await?;
     intruder.send(b"let there be light".to_vec()).await?;
-    intruder.send(b"s".to_vec()).await?;
+    intruder.send(vec![MESSAGE]).await?;
     refused(&lamp, Refusal::UnknownType, 1).await?;
     refused(&lamp, Refusal::Malformed, 1).await?;
 
@@ -72,8 +73,8 @@ async fn story() -> Outcome {
     println!();
     let phone = join(&address, "phone", &lamp).await?;
     let guest = join(&address, "guest", &lamp).await?;
-    lamp.remove(guest.participant().id()).await?;
-    println!("The guest has left: the lamp does not trust it any more.");
+    lamp.evict(guest.participant().id()).await?;
+    println!("The guest has left: the lamp gives everybody else new keys.");
     let mut orders = lamp.subscribe::<Light>().await?;
 
     phone.publish(&Light::On).await?;
@@ -86,18 +87,18 @@ async fn story() -> Outcome {
     intruder.send(recorded.clone()).await?;
     refused(&lamp, Refusal::Duplicate, 1).await?;
 
-    println!("It forges: a part of the box is another, and so is the signature.");
-    for part in [NONCE, TAG, BODY] {
+    println!("It forges: some byte of the frame is another.");
+    for part in [NONCE, SEALED, recorded.len() - 1] {
         let mut forged = recorded.clone();
-        forged[SIGNATURE] ^= 1;
         forged[part] ^= 1;
         intruder.send(forged).await?;
     }
-    refused(&lamp, Refusal::BadSignature, 3).await?;
+    refused(&lamp, Refusal::DecryptionFailed, 3).await?;
 
-    println!("\nThe guest, who still holds the topic key, says `on`.");
-    guest.publish(&Light::On).await?;
-    refused(&lamp, Refusal::UntrustedSender, 1).await?;
+    match guest.publish(&Light::On).await {
+        Err(TopicError::Evicted) => println!("\nThe guest can't say anything: its keys are gone."),
+        outcome => return Err(format!("the guest still speaks: {outcome:?}").into()),
+    }
 
     phone.publish(&Light::On).await?;
     obey(&mut orders, Light::On, &phone).await?;
@@ -112,21 +113,12 @@ async fn story() -> Outcome {
     Ok(())
 }
 
-/// Joins the lamp's topic; both sides compare fingerprints.
+/// Joins the lamp's topic, as somebody whom the lamp invited.
 async fn join(address: &str, name: &str, lamp: &TopicHandle) -> Outcome<TopicHandle> {
-    let mut introductions = lamp.introductions().await?;
-    let newcomer = Topic::join(ROOM, keyfile::ephemeral()?).classic().start()?;
+    let invitation = lamp.invite(InviteOptions::default()).await?;
+    let newcomer = Topic::invited(invitation, keyfile::ephemeral()?).device_name(name).start()?;
     newcomer.attach(Tcp::connect(address)).await?;
-    let who = introductions.next().await.ok_or("the lamp stopped")?;
-    if who.fingerprint() != newcomer.participant().fingerprint() {
-        return Err("somebody else wants to join".into());
-    }
-    who.approve().await?;
-    let answer = newcomer.answer().await?;
-    if answer.fingerprint() != lamp.participant().fingerprint() {
-        return Err("somebody else answered".into());
-    }
-    newcomer.confirm(answer.id()).await?;
+    newcomer.ready().await?;
     println!("The {name} joins.");
     Ok(newcomer)
 }
@@ -171,11 +163,12 @@ impl Intruder {
         Ok(self.link.outgoing.send(Frame::on(self.channel.clone(), bytes)).await?)
     }
 
-    /// The next message that passes, as opposed to introductions and their answers.
+    /// The next message that passes, as opposed to introductions and their answers. Who is no
+    /// member can't tell what is in it.
     async fn next_message(&mut self) -> Outcome<Vec<u8>> {
         loop {
             let frame = self.link.incoming.next().await.ok_or("the room is closed")??;
-            if frame.bytes.starts_with(b"s") {
+            if frame.bytes.first() == Some(&MESSAGE) {
                 return Ok(frame.bytes.into());
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stringphone_protocol::{CommandError, RestoreError};
+use stringphone_protocol::{CommandError, ParticipantId, RestoreError};
 
 use crate::event::Participant;
 use crate::payload::PayloadError;
@@ -77,6 +77,18 @@ pub enum TopicError {
     /// The topic ended without being stopped: code in its actor panicked, or its arbiter ended.
     #[error("the topic ended without being stopped: its actor crashed, or its arbiter ended")]
     Crashed,
+    /// We were evicted from the topic, or left it; its keys are gone.
+    #[error("this participant was evicted from the topic, or left it")]
+    Evicted,
+    /// The PIN was not taken.
+    #[error("the PIN was not taken; have a keeper show a new one, and start again with that")]
+    PinRejected,
+    /// Not everybody said in time that it has the message.
+    #[error("{} members did not confirm the message", missing.len())]
+    Unconfirmed {
+        /// Who did not.
+        missing: Vec<ParticipantId>,
+    },
     /// The topic was stopped, or its last handle dropped.
     #[error("the topic has stopped")]
     Stopped,

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use stringphone_protocol::{Fingerprint, ParticipantId, PublicKey, Refusal};
+use stringphone_protocol::{Epoch, Fingerprint, ParticipantId, PublicKey, Refusal};
+
+use crate::subscription::Received;
 
 /// A participant of a topic, as others know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,6 +88,32 @@ pub enum Event {
     /// [`Stats::refused`] counts, and ordinary ones (our own, duplicates, replies to others) are
     /// only counted.
     Refused(Refusal),
+    /// Other keys are in use (V2): a step was taken, or somebody rekeyed.
+    Epoch(Epoch),
+    /// A message that may have been delivered before the last restart (V2, on topics that store
+    /// what was received only now and then).
+    Uncertain(Received),
+    /// A message of this participant came too late to be acted on, and was not delivered (V2).
+    Expired(ParticipantId),
+    /// A message of this participant expires, and we do not know what time it is: it was not
+    /// delivered (V2).
+    Unverifiable(ParticipantId),
+    /// Our PIN is used up, guessed at too often, or too old (V2).
+    PinBurnt,
+    /// The topic went on without us, and we ask its members where it is (V2).
+    Behind,
+    /// A member that had been away was given the present keys, without anybody being asked (V2).
+    CaughtUp(ParticipantId),
+    /// We were evicted, or left. The topic stops (V2).
+    Evicted,
+    /// **Alarm**: two devices speak with this participant's key. One is a copy, or went back to an
+    /// old state (V2).
+    Cloned(ParticipantId),
+    /// **Alarm**: our own storage went back to an old state. No key or nonce was used twice;
+    /// messages that were delivered since then may come again (V2).
+    RolledBack,
+    /// **Alarm**: a member sends frames that no honest one would (V2).
+    InsiderAlarm,
     /// Frames were lost on a link: garbage on the way in, or no room on the way out.
     Lost {
         /// Which.

@@ -15,7 +15,7 @@
 //! use futures::StreamExt;
 //! use serde::{Deserialize, Serialize};
 //! use stringphone::memory::Hub;
-//! use stringphone::{Payload, Topic, keyfile};
+//! use stringphone::{InviteOptions, Payload, Topic, keyfile};
 //!
 //! #[derive(Serialize, Deserialize)]
 //! struct Reading {
@@ -30,24 +30,16 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let hub = Hub::new();
 //!
-//! // One side holds the key of the topic …
-//! let gateway = Topic::found("greenhouse", keyfile::ephemeral()?).classic().start()?;
-//! let mut introductions = gateway.introductions().await?;
+//! // One side founds the topic, and invites …
+//! let gateway = Topic::found("greenhouse", keyfile::ephemeral()?).start()?;
 //! let mut readings = gateway.subscribe::<Reading>().await?;
 //! gateway.attach(hub.port("gateway")).await?;
+//! let invitation = gateway.invite(InviteOptions::default()).await?; // a URL, or a QR code
 //!
-//! // … the other asks for it.
-//! let sensor = Topic::join("greenhouse", keyfile::ephemeral()?).classic().start()?;
+//! // … the other joins, and knows whom it talks to.
+//! let sensor = Topic::invited(invitation, keyfile::ephemeral()?).start()?;
 //! sensor.attach(hub.port("sensor")).await?;
-//!
-//! let who = introductions.next().await.ok_or("stopped")?;
-//! assert_eq!(who.fingerprint(), sensor.participant().fingerprint()); // people compare these
-//! who.approve().await?;
-//!
-//! // The sensor, too, wants to know whom it talks to.
-//! let answer = sensor.answer().await?;
-//! assert_eq!(answer.fingerprint(), gateway.participant().fingerprint());
-//! sensor.confirm(answer.id()).await?;
+//! sensor.ready().await?;
 //!
 //! sensor.publish(&Reading { celsius: 21.5 }).await?;
 //! let reading = readings.next().await.ok_or("stopped")??;
@@ -87,13 +79,15 @@ pub use subscription::{
     Delivery, Events, ReceiveError, Received, Subscription, Unverified, UnverifiedMessages,
 };
 pub use topic::{
-    Admission, Attach, Introduction, Introductions, Publish, PublishMessage, Topic, TopicActor,
-    TopicBuilder, TopicHandle,
+    Admission, Attach, Classic, Introduction, Introductions, Member, Protocol, Publish,
+    PublishConfirmed, PublishMessage, Receipts, Topic, TopicActor, TopicHandle, V2,
 };
 
 pub use stringphone_protocol::{
-    CommandError, Fingerprint, Identity, Limits, ParticipantId, PublicKey, Refusal, TopicKey,
+    CommandError, Epoch, Fingerprint, Identity, Limits, MessageId, ParticipantId, PublicKey,
+    Refusal, TopicKey,
     classic::{Admitter, ClassicState, ExchangeKey, Reading},
+    v2::{FoundOptions, Invitation, InviteOptions, Pin, Role, Suite, Timing},
 };
 pub use stringphone_transport::{self as transport, Transport, TransportError};
 

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::Stream;
-use stringphone_protocol::ParticipantId;
+use stringphone_protocol::{MessageId, ParticipantId};
 
 use crate::event::Event;
 use crate::feed::{Lagged, Reader};
@@ -19,6 +19,8 @@ pub struct Received<T = Bytes> {
     pub from: ParticipantId,
     /// What it says.
     pub body: T,
+    /// Its name, which with its sender's never comes twice; Classic's messages have none.
+    pub id: Option<MessageId>,
 }
 
 /// A message that anybody who holds the topic key can have made, in anybody's name.
@@ -87,9 +89,9 @@ pub(crate) fn decode_received<T>(
     received: Received,
     decode: fn(Bytes) -> Result<T, PayloadError>,
 ) -> Result<Received<T>, ReceiveError> {
-    let from = received.from;
-    match decode(received.body) {
-        Ok(body) => Ok(Received { from, body }),
+    let Received { from, body, id } = received;
+    match decode(body) {
+        Ok(body) => Ok(Received { from, body, id }),
         Err(error) => Err(ReceiveError::Undecodable { from, error }),
     }
 }

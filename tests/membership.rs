@@ -8,22 +8,22 @@ use futures::{FutureExt, StreamExt};
 use rand_core::SeedableRng;
 use stringphone::memory::Hub;
 use stringphone::{
-    Admission, CommandError, Event, Reading, Refusal, Topic, TopicBuilder, TopicError, TopicHandle,
+    Admission, Classic, CommandError, Event, Reading, Refusal, Topic, TopicError, TopicHandle,
 };
 use support::*;
 
-fn founder() -> TopicBuilder {
+fn founder() -> Topic<Classic> {
     Topic::found("house", identity(1)).classic()
 }
 
-fn newcomer() -> TopicBuilder {
+fn newcomer() -> Topic<Classic> {
     Topic::join("house", identity(2)).classic()
 }
 
 /// Starts both and links them, the founder first.
 async fn meet(
-    founder: TopicBuilder,
-    newcomer: TopicBuilder,
+    founder: Topic<Classic>,
+    newcomer: Topic<Classic>,
 ) -> Result<(TopicHandle, TopicHandle), TopicError> {
     let hub = Hub::new();
     let (founder, newcomer) = (founder.start()?, newcomer.start()?);

@@ -52,9 +52,8 @@ impl Fixture for Sockets {
 }
 
 async fn talk(sockets: Sockets) -> Result<(), Box<dyn Error>> {
-    let phone = Topic::found("living room", keyfile::ephemeral()?).classic().start()?;
+    let phone = Topic::found("living room", keyfile::ephemeral()?).start()?;
     let lamp = Topic::join("living room", keyfile::ephemeral()?)
-        .classic()
         .pin_admitter(phone.participant().fingerprint())
         .start()?;
     let mut introductions = phone.introductions().await?;

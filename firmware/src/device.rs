@@ -1,9 +1,12 @@
-//! What the device does, with whatever session: joins, greets, echoes. Not here: any protocol.
+//! What the device does: joins, greets, echoes, ends when it is evicted. Not here: any protocol.
 
 use alloc::vec::Vec;
 
 use rand_chacha::ChaCha20Rng;
-use stringphone_protocol::{Command, CommandError, Event, Input, Moment, Output, Session};
+use stringphone_protocol::v2::ParseInvitationError;
+use stringphone_protocol::{
+    Command, CommandError, Event, Input, Moment, Output, RestoreError, Session,
+};
 use zeroize::Zeroizing;
 
 use crate::clock;
@@ -13,18 +16,17 @@ use crate::link::{Channel, Link, Packet};
 const GREETING: &[u8] = b"hello";
 /// What goes before a message that it says again.
 const ECHO: &[u8] = b"echo: ";
-/// Orders on the control channel begin with one of these.
+/// The order on the control channel begins with it.
 const START: u8 = 1;
-const END: u8 = 2;
 /// After this many milliseconds the device ends by itself, so that no emulator outlives its host.
 const LIFETIME: u64 = 120_000;
 
-/// The first order: how to start.
+/// The order to start.
 pub(crate) struct Start {
     /// ONLY UNDER EMULATION: all the entropy that the device will ever have.
     pub(crate) seed: Zeroizing<[u8; 32]>,
-    /// What the session needs to know of the topic.
-    pub(crate) invitation: Vec<u8>,
+    /// As a URL.
+    pub(crate) invitation: Zeroizing<Vec<u8>>,
 }
 
 /// What happened, in numbers.
@@ -32,7 +34,7 @@ pub(crate) struct Start {
 pub(crate) struct Tally {
     pub(crate) ready: u32,
     pub(crate) heard: u32,
-    pub(crate) removed: u32,
+    pub(crate) evicted: u32,
     pub(crate) refused: u32,
     pub(crate) unsent: u32,
     pub(crate) stored: u32,
@@ -44,25 +46,29 @@ pub(crate) struct Tally {
 pub(crate) enum Problem {
     #[error("the peripherals were taken before")]
     NoPeripherals,
-    #[error("the first order is not `start` with 32 bytes of seed and an invitation")]
+    #[error("the order is not `start` with 32 bytes of seed and an invitation")]
     NoStart,
     #[error("the invitation is of no use: {0}")]
-    Invitation(&'static str),
+    Invitation(#[from] ParseInvitationError),
+    #[error("the session does not open: {0}")]
+    Session(#[from] RestoreError),
     #[error("the session refuses to introduce itself: {0}")]
     Introduction(CommandError),
     #[error("nobody ended the conversation within {} s", LIFETIME / 1_000)]
     Lifetime,
 }
 
-/// Waits for the order to start.
+/// Waits for the order to start. What others say on the topic before is not for us.
 pub(crate) fn first_order(link: &mut Link) -> Result<Start, Problem> {
-    let Packet { channel, body } = wait(link, None)?.ok_or(Problem::NoStart)?;
-    let body = Zeroizing::new(body);
-    let (Channel::Control, Some((&START, rest))) = (channel, body.split_first()) else {
-        return Err(Problem::NoStart);
+    let body = loop {
+        if let Some(Packet { channel: Channel::Control, body }) = wait(link, None)? {
+            break Zeroizing::new(body);
+        }
     };
+    let Some((&START, rest)) = body.split_first() else { return Err(Problem::NoStart) };
     let (seed, invitation) = rest.split_first_chunk::<32>().ok_or(Problem::NoStart)?;
-    Ok(Start { seed: Zeroizing::new(*seed), invitation: invitation.to_vec() })
+    let invitation = Zeroizing::new(invitation.to_vec());
+    Ok(Start { seed: Zeroizing::new(*seed), invitation })
 }
 
 /// The next packet; none if the deadline comes first.
@@ -96,19 +102,18 @@ impl<S: Session> Device<S> {
         Self { session, link, entropy, tally: Tally::default() }
     }
 
-    /// Joins, and takes part until it is told to end.
+    /// Joins, and takes part until it is evicted.
     pub(crate) fn run(mut self) -> Result<Tally, Problem> {
         self.handle(Input::Command(Command::Introduce)).map_err(Problem::Introduction)?;
-        loop {
-            self.carry_out();
-            let packet = wait(&mut self.link, self.session.deadline())?;
-            // Only commands can fail, and these are neither.
-            let _ = match packet {
+        self.carry_out();
+        while self.tally.evicted == 0 {
+            // Only commands can fail, and these are none.
+            let _ = match wait(&mut self.link, self.session.deadline())? {
                 Some(Packet { channel: Channel::Topic, body }) => self.handle(Input::Frame(&body)),
-                Some(Packet { body, .. }) if body == [END] => break,
-                Some(_) => Ok(()),
+                Some(Packet { channel: Channel::Control, .. }) => Ok(()),
                 None => self.handle(Input::Timer),
             };
+            self.carry_out();
         }
         self.tally.garbage = self.link.garbage();
         Ok(self.tally)
@@ -147,7 +152,7 @@ impl<S: Session> Device<S> {
                 self.tally.heard += 1;
                 self.publish(&[ECHO, &body].concat());
             }
-            Event::Removed(id) if id == self.session.identity().id() => self.tally.removed += 1,
+            Event::Evicted => self.tally.evicted += 1,
             Event::Refused(_) => self.tally.refused += 1,
             _ => {}
         }

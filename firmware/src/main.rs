@@ -1,6 +1,6 @@
 //! One participant of a topic on a microcontroller: a Cortex-M4F, emulated by QEMU.
 //!
-//! It joins, speaks, listens, is removed, and says how much memory all that took. Not here: a
+//! It joins, speaks, listens, is evicted, and says how much memory all that took. Not here: a
 //! product. **Its entropy comes over the link from the host, which is fit for an emulator and for
 //! nothing else**: whoever sees the seed knows every key. A device needs a generator of its own.
 #![no_std]
@@ -54,7 +54,7 @@ fn run() -> Result<Report, Problem> {
     let order = device::first_order(&mut link)?;
     // ONLY UNDER EMULATION: who wrote this seed knows every key that comes of it.
     let mut entropy = ChaCha20Rng::from_seed(*order.seed);
-    let session = session::open(&mut entropy, &order.invitation).map_err(Problem::Invitation)?;
+    let session = session::open(&mut entropy, &order.invitation)?;
     let tally = Device::new(session, link, entropy).run()?;
     Ok(Report { tally, heap: heap::use_so_far(), stack: stack::use_so_far() })
 }

@@ -22,7 +22,7 @@ impl fmt::Display for Report {
         let Self { tally, heap, stack } = self;
         write!(f, "report: heap_peak={} heap_size={}", heap.peak, heap.size)?;
         write!(f, " stack_peak={} stack_size={}", stack.peak, stack.size)?;
-        write!(f, " ready={} heard={} removed={}", tally.ready, tally.heard, tally.removed)?;
+        write!(f, " ready={} heard={} evicted={}", tally.ready, tally.heard, tally.evicted)?;
         write!(f, " sent={} unsent={} stored={}", tally.sent, tally.unsent, tally.stored)?;
         write!(f, " refused={} garbage={}", tally.refused, tally.garbage)
     }

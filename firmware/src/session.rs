@@ -1,38 +1,43 @@
-//! Which session this firmware speaks: the one file to exchange for another protocol.
-//! Not here: what the device does with it.
-
-use alloc::vec;
+//! The V2 session of a device with little memory. Not here: what the device does with it.
 
 use rand_core::CryptoRng;
-use stringphone_protocol::classic::{Admitter, ClassicSession, ClassicState, Settings};
-use stringphone_protocol::{Fingerprint, Identity, Limits, Session};
+use stringphone_protocol::v2::{
+    Entry, Invitation, ParseInvitationError, Settings, Timing, V2Session, V2State,
+};
+use stringphone_protocol::{Identity, Limits, Moment};
 
+use crate::clock;
+use crate::device::Problem;
 use crate::link::MAX_FRAME;
 
-/// Bounds for a device with little memory; a host takes the defaults.
+/// Bounds for a device with little memory, which is no keeper; a host takes the defaults.
 const LIMITS: Limits = Limits {
     frame: MAX_FRAME,
-    introductions: 4,
+    introductions: 1,
     introduction_ms: 60_000,
-    answers: 2,
+    answers: 1,
     participants: 16,
-    recent_frames: 64,
+    operations: 64,
+    recent_frames: 0, // Classic's
 };
 
-/// A newcomer with a new identity. For Classic, the invitation is the fingerprint of the member
-/// that will answer, as text.
-pub(crate) fn open(
-    entropy: &mut dyn CryptoRng,
-    invitation: &[u8],
-) -> Result<impl Session + use<>, &'static str> {
-    let text = core::str::from_utf8(invitation).map_err(|_| "it is not UTF-8")?;
-    let member: Fingerprint = text.parse().map_err(|_| "it is no fingerprint")?;
+/// What is past is held for a minute, not for an hour: each generation takes a kilobyte.
+const OVERLAP: u64 = 60_000;
+/// Of a sender, between two commits of its window: flash memory wears out.
+const FRAMES_PER_COMMIT: u32 = 16;
+
+/// A newcomer with a new identity, which will join by the invitation.
+pub(crate) fn open(entropy: &mut dyn CryptoRng, invitation: &[u8]) -> Result<V2Session, Problem> {
+    let text = core::str::from_utf8(invitation).map_err(|_| ParseInvitationError::Damaged)?;
+    let invitation: Invitation = text.parse()?;
+    let identity = Identity::generate(entropy);
+    let state = V2State::join(invitation.topic_name(), &identity, invitation.suite());
     let settings = Settings {
-        admitter: Admitter::Pinned(vec![member]),
+        entry: Entry::Invitation(invitation),
+        timing: Timing { overlap_ms: OVERLAP, ..Timing::default() },
+        frames_per_commit: FRAMES_PER_COMMIT,
         limits: LIMITS,
         ..Settings::default()
     };
-    let identity = Identity::generate(entropy);
-    ClassicSession::open(identity, ClassicState::join(entropy), settings)
-        .map_err(|_| "it names a key that nobody could sign with")
+    Ok(V2Session::open(identity, &state, settings, &mut Moment::new(clock::now(), entropy))?)
 }

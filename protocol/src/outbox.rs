@@ -10,6 +10,7 @@ use crate::{Event, Output, Record, Refusal};
 /// After [`Output::Store`] nothing more comes out until the caller said that the records are
 /// stored, so no frame can overtake a record that it depends on.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(crate) struct Outbox {
     queue: VecDeque<Output>,
     storing: bool,

@@ -42,6 +42,12 @@ pub trait Session: Send + Sync {
     /// Whether this participant holds the topic's key and may publish.
     fn is_ready(&self) -> bool;
 
+    /// Whether messages gather into one frame until [`poll`](Self::poll) is called. Otherwise each
+    /// is a frame of its own.
+    fn gathers(&self) -> bool {
+        false
+    }
+
     /// Whether a message would be taken now. Not so while the topic's members change keys, which
     /// takes moments; those that were taken then leave as soon as it is done.
     fn has_room(&self) -> bool {
@@ -53,6 +59,21 @@ pub trait Session: Send + Sync {
 
     /// Who is trusted, ordered by id; ourselves not among them.
     fn participants(&self) -> Vec<PublicKey>;
+
+    /// The members and their roles, ordered by id, ourselves included (V2; otherwise nobody).
+    fn members(&self) -> Vec<(PublicKey, v2::Role)> {
+        Vec::new()
+    }
+
+    /// What a member, or a newcomer that waits, calls itself (V2).
+    fn name_of(&self, _id: ParticipantId) -> Option<&str> {
+        None
+    }
+
+    /// The epoch in use, once we have joined (V2).
+    fn epoch(&self) -> Option<Epoch> {
+        None
+    }
 
     /// The bytes that the protocol adds to a body.
     fn overhead(&self) -> usize;
@@ -77,17 +98,15 @@ pub enum Input<'a> {
 }
 
 /// A frame that was looked at, and that nothing follows from yet.
-pub struct Checked<'a>(pub(crate) CheckedFrame<'a>);
-
-pub(crate) enum CheckedFrame<'a> {
-    /// It changes something to look at it, or costs little.
-    Unchecked(&'a [u8]),
-    Message(Result<alloc::boxed::Box<v2::Checked>, Refusal>),
+pub struct Checked<'a> {
+    pub(crate) frame: &'a [u8],
+    /// What looking at it gave; `None` where that costs little or changes something.
+    pub(crate) verdict: Option<Result<alloc::boxed::Box<v2::Checked>, Refusal>>,
 }
 
 impl<'a> Checked<'a> {
     pub(crate) const fn unchecked(frame: &'a [u8]) -> Self {
-        Self(CheckedFrame::Unchecked(frame))
+        Self { frame, verdict: None }
     }
 }
 
@@ -220,6 +239,7 @@ impl fmt::Debug for Moment<'_> {
 /// What comes out of a session.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub enum Output {
     /// Commit these records, whole or not at all, then answer with [`Input::Stored`].
     Store(Vec<Record>),
@@ -232,6 +252,7 @@ pub enum Output {
 /// What a session tells.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "model", derive(Hash))]
 pub enum Event {
     /// A message whose sender is authenticated and trusted.
     #[non_exhaustive]

@@ -17,6 +17,7 @@ use super::STOPPING;
 use super::admission::Policy;
 use super::bus::Bus;
 use super::open::Opening;
+use super::publish::Outgoing;
 use super::shared::Alive;
 use crate::error::TopicError;
 
@@ -29,19 +30,19 @@ pub struct TopicActor {
     /// The living topic, until it has stopped.
     bus: Option<Bus>,
     /// The way into the topic's queue, while anybody holds a handle.
-    door: mpsc::WeakSender<Bytes>,
+    door: mpsc::WeakSender<Outgoing>,
     alive: Alive,
 }
 
 pub(super) struct Seed {
     pub(super) opening: Opening,
     pub(super) policy: Policy,
-    pub(super) queue: mpsc::Receiver<Bytes>,
+    pub(super) queue: mpsc::Receiver<Outgoing>,
     pub(super) capacity: usize,
 }
 
 impl TopicActor {
-    pub(super) fn new(seed: Seed, door: mpsc::WeakSender<Bytes>, alive: Alive) -> Self {
+    pub(super) fn new(seed: Seed, door: mpsc::WeakSender<Outgoing>, alive: Alive) -> Self {
         Self { seed: Some(Box::new(seed)), bus: None, door, alive }
     }
 }
@@ -133,7 +134,7 @@ impl Handler<PublishMessage> for TopicActor {
         let (door, shared) = (self.door.upgrade(), self.alive.0.clone());
         Box::pin(async move {
             let queue = door.ok_or(TopicError::Stopped)?;
-            shared.enqueue(queue, message.0).await
+            shared.enqueue(queue, Outgoing::Plain(message.0)).await
         })
     }
 }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use actix::{Actor, Addr, Recipient};
 use bytes::Bytes;
 use futures::StreamExt;
-use stringphone_protocol::{Command, ParticipantId, PublicKey};
+use stringphone_protocol::v2::{Invitation, InviteOptions, Pin, Role};
+use stringphone_protocol::{Command, Epoch, ParticipantId, PublicKey};
 use tokio::sync::{mpsc, oneshot};
 
 use super::actor::{Call, Seed, TopicActor};
@@ -15,7 +16,7 @@ use super::admission::{Admission, Introductions};
 use super::attachment::{Attachment, INBOX};
 use super::bus::Bus;
 use super::open::Opening;
-use super::publish::Publish;
+use super::publish::{Outgoing, Publish};
 use super::shared::{Alive, Shared, Status};
 use crate::carrier::{Carrier, CarrierSettings, Channel};
 use crate::error::TopicError;
@@ -35,7 +36,7 @@ pub struct TopicHandle(Arc<Inner>);
 
 struct Inner {
     addr: Addr<TopicActor>,
-    queue: mpsc::Sender<Bytes>,
+    queue: mpsc::Sender<Outgoing>,
     shared: Arc<Shared>,
     arbiter: ArbiterHandle,
 }
@@ -78,8 +79,8 @@ impl TopicHandle {
         Publish::new(self, Ok(body.into()))
     }
 
-    pub(super) async fn enqueue(&self, body: Bytes) -> Result<(), TopicError> {
-        self.0.shared.enqueue(self.0.queue.clone(), body).await
+    pub(super) async fn enqueue(&self, outgoing: Outgoing) -> Result<(), TopicError> {
+        self.0.shared.enqueue(self.0.queue.clone(), outgoing).await
     }
 
     /// A stream of payloads from trusted participants.
@@ -281,6 +282,101 @@ impl TopicHandle {
         self.call(|bus| bus.participants()).await
     }
 
+    /// Locks a participant out for good: everybody else gets new keys, and refuses what it says.
+    /// Returns once that is stored and on its way; who is away now gets the keys later.
+    ///
+    /// Only a keeper can do that, and only to those who stand behind it: see `docs/PROTOCOL.md`
+    /// §3.7. In Classic there is no such thing, only [`remove`](Self::remove).
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError::Command`] where it is no member, or where we may not.
+    pub async fn evict(&self, participant: ParticipantId) -> Result<(), TopicError> {
+        self.command(Command::Evict(participant)).await
+    }
+
+    /// Makes a member a keeper, which admits, evicts, rekeys and names keepers as we do. V2.
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError::Command`] where it is no member, or we are no keeper.
+    pub async fn appoint(&self, participant: ParticipantId) -> Result<(), TopicError> {
+        self.command(Command::Appoint(participant)).await
+    }
+
+    /// Gives everybody new keys now; it happens once a day by itself. V2.
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError::Command`] where we are no keeper.
+    pub async fn rotate(&self) -> Result<(), TopicError> {
+        self.command(Command::Rotate).await
+    }
+
+    /// Leaves the topic for good; it stops with [`TopicError::Evicted`]. V2.
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError::Command`] where we are no member yet.
+    pub async fn leave(&self) -> Result<(), TopicError> {
+        match self.command(Command::Leave).await {
+            // It may be over before the answer is here.
+            Ok(()) | Err(TopicError::Evicted) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes an invitation, with which one device can join: no question is asked on either side.
+    /// V2, keepers only.
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError::Command`] where we are no keeper, or too many invitations are out.
+    pub async fn invite(&self, options: InviteOptions) -> Result<Invitation, TopicError> {
+        let (answer, answered) = oneshot::channel();
+        self.call(move |bus| bus.invite(options, answer)).await?;
+        answered.await.map_err(|_| self.0.shared.why_stopped())?
+    }
+
+    /// Makes a PIN of six digits, with which one device can join within five minutes. V2, keepers
+    /// only.
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError::Command`] where we are no keeper.
+    pub async fn offer_pin(&self) -> Result<Pin, TopicError> {
+        let (answer, answered) = oneshot::channel();
+        self.call(move |bus| bus.offer_pin(answer)).await?;
+        answered.await.map_err(|_| self.0.shared.why_stopped())?
+    }
+
+    /// The members of a V2 topic with their roles and names, ordered by id, ourselves included.
+    ///
+    /// # Errors
+    ///
+    /// Why the topic has stopped.
+    pub async fn members(&self) -> Result<Vec<Member>, TopicError> {
+        self.call(|bus| bus.members()).await
+    }
+
+    /// What a member, or a newcomer that waits, calls itself, if it said so. V2.
+    ///
+    /// # Errors
+    ///
+    /// Why the topic has stopped.
+    pub async fn name_of(&self, participant: ParticipantId) -> Result<Option<String>, TopicError> {
+        self.call(move |bus| bus.name_of(participant)).await
+    }
+
+    /// The keys in use, once we have joined. V2.
+    ///
+    /// # Errors
+    ///
+    /// Why the topic has stopped.
+    pub async fn epoch(&self) -> Result<Option<Epoch>, TopicError> {
+        self.call(|bus| bus.epoch()).await
+    }
+
     /// Newcomers to decide about, where the policy is [`Admission::Ask`], those included that wait
     /// already. A question has one addressee: the stream that was asked for before ends.
     ///
@@ -379,6 +475,18 @@ impl TopicHandle {
         sent.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())
     }
+}
+
+/// A member of a V2 topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Member {
+    /// Who.
+    pub participant: Participant,
+    /// What it may do.
+    pub role: Role,
+    /// What it called itself when it was admitted, if anything.
+    pub name: Option<String>,
 }
 
 impl fmt::Debug for TopicHandle {

@@ -6,12 +6,14 @@ mod attachment;
 mod bus;
 mod handle;
 mod open;
+mod protocol;
 mod publish;
 mod shared;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use stringphone_protocol::classic::{Admitter, ClassicState, Reading, Settings};
+use stringphone_protocol::classic::{ClassicState, Reading};
+use stringphone_protocol::v2::{FoundOptions, Invitation, Pin, Suite, Timing};
 use stringphone_protocol::{Fingerprint, Identity, Limits};
 
 use crate::carrier::{MAX_QUEUE, channel_name};
@@ -20,69 +22,146 @@ use crate::store::{MemoryStore, Store};
 
 pub use actor::{PublishMessage, TopicActor};
 pub use admission::{Admission, Introduction, Introductions};
-pub use handle::{Attach, TopicHandle};
-pub use publish::Publish;
+pub use handle::{Attach, Member, TopicHandle};
+pub use protocol::{Classic, Protocol, V2};
+pub use publish::{Publish, PublishConfirmed, Receipts};
 
-use open::Beginning;
+use open::Clock;
 
-/// A topic that is not opened yet: choose its protocol.
+/// A topic about to be opened. Every setting has a default that suits a gateway.
 ///
 /// A topic speaks exactly one protocol, which is part of what its devices are told about it, and
-/// is never negotiated.
-#[derive(Debug)]
-pub struct Topic {
+/// is never negotiated: V2, unless [`classic`](Self::classic) says otherwise.
+pub struct Topic<P = V2> {
     name: String,
     identity: Identity,
-    beginning: Beginning,
+    protocol: P,
+    admission: Admission,
+    store: Box<dyn Store>,
+    entropy: Option<open::Entropy>,
+    clock: Clock,
+    queue: usize,
 }
 
-impl Topic {
-    /// A topic whose key we make, unless the store holds one.
+impl<P> Topic<P> {
+    fn new(name: impl Into<String>, identity: Identity, protocol: P) -> Self {
+        Self {
+            name: name.into(),
+            identity,
+            protocol,
+            admission: Admission::default(),
+            store: Box::new(MemoryStore::default()),
+            entropy: None,
+            clock: Clock::System,
+            queue: 1_024,
+        }
+    }
+}
+
+impl Topic<V2> {
+    /// A topic that we found, unless the store holds it: we are its first keeper.
     pub fn found(name: impl Into<String>, identity: Identity) -> Self {
-        Self { name: name.into(), identity, beginning: Beginning::Found }
+        Self::new(name, identity, V2::found())
     }
 
-    /// A topic whose key we ask its members for, unless the store holds it.
+    /// A topic that we want to be let into, unless the store says that we are in it: by
+    /// [`pin`](Self::pin), or by introducing ourselves to its keepers.
     pub fn join(name: impl Into<String>, identity: Identity) -> Self {
-        Self { name: name.into(), identity, beginning: Beginning::Join }
+        Self::new(name, identity, V2::join())
     }
 
-    /// A topic whose key and participants we have from elsewhere, such as an old device; unless
-    /// the store holds a state, which goes first.
-    pub fn import(name: impl Into<String>, identity: Identity, state: ClassicState) -> Self {
-        Self { name: name.into(), identity, beginning: Beginning::Import(state) }
+    /// A topic that we were invited into. No question is asked on either side.
+    #[must_use]
+    pub fn invited(invitation: Invitation, identity: Identity) -> Self {
+        let name = invitation.topic_name().to_owned();
+        Self::new(name, identity, V2::invited(invitation))
+    }
+
+    /// Joins by the PIN that a keeper of the topic shows.
+    #[must_use]
+    pub fn pin(mut self, pin: Pin) -> Self {
+        self.protocol.join_by_pin(pin);
+        self
+    }
+
+    /// Joins a topic of this suite, where it is not the default one.
+    #[must_use]
+    pub fn suite(mut self, suite: Suite) -> Self {
+        self.protocol.set_suite(suite);
+        self
+    }
+
+    /// What is chosen for good when the topic is founded.
+    #[must_use]
+    pub fn founding(mut self, options: FoundOptions) -> Self {
+        self.protocol.set_founding(options);
+        self
+    }
+
+    /// What this device calls itself when it joins, such as `kitchen lamp`: members see it, and
+    /// whoever listens to the channel (at most 64 bytes; nothing by default).
+    #[must_use]
+    pub fn device_name(mut self, name: impl Into<String>) -> Self {
+        self.protocol.settings.name = name.into();
+        self
+    }
+
+    /// When keys change by themselves.
+    #[must_use]
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.protocol.settings.timing = timing;
+        self
+    }
+
+    /// Stores what was received only every so many frames, to spare flash memory. After a restart
+    /// as many messages may come as [`Event::Uncertain`](crate::Event::Uncertain). The default is
+    /// 1: no message is ever delivered twice.
+    #[must_use]
+    pub fn frames_per_commit(mut self, frames: u32) -> Self {
+        self.protocol.settings.frames_per_commit = frames;
+        self
     }
 
     /// Speaks the wire format of the original String phone 0.1, with its weaknesses: see
     /// SECURITY.md.
     #[must_use]
-    pub fn classic(self) -> TopicBuilder {
-        TopicBuilder {
+    pub fn classic(self) -> Topic<Classic> {
+        Topic {
             name: self.name,
             identity: self.identity,
-            beginning: self.beginning,
-            settings: Settings::default(),
-            admission: Admission::default(),
-            store: Box::new(MemoryStore::default()),
-            entropy: None,
-            queue: 256,
+            protocol: self.protocol.into(),
+            admission: self.admission,
+            store: self.store,
+            entropy: self.entropy,
+            clock: self.clock,
+            queue: self.queue,
         }
     }
 }
 
-/// A topic about to be opened. Every setting has a default that suits a gateway.
-pub struct TopicBuilder {
-    name: String,
-    identity: Identity,
-    beginning: Beginning,
-    settings: Settings,
-    admission: Admission,
-    store: Box<dyn Store>,
-    entropy: Option<open::Entropy>,
-    queue: usize,
+impl Topic<Classic> {
+    /// A Classic topic whose key and participants we have from elsewhere, such as an old device;
+    /// unless the store holds a state, which goes first.
+    pub fn import(name: impl Into<String>, identity: Identity, state: ClassicState) -> Self {
+        Self::new(name, identity, Classic::import(state))
+    }
+
+    /// Takes the topic key from whoever answers first, without asking: as safe as the channel.
+    #[must_use]
+    pub fn dangerously_trust_any_admitter(mut self) -> Self {
+        self.protocol.trust_any_admitter();
+        self
+    }
+
+    /// How messages are read; by default strictly.
+    #[must_use]
+    pub fn reading(mut self, reading: Reading) -> Self {
+        self.protocol.settings.reading = reading;
+        self
+    }
 }
 
-impl TopicBuilder {
+impl<P: Protocol> Topic<P> {
     /// Keeps what must outlive the process here; by default nothing does.
     #[must_use]
     pub fn store(mut self, store: impl Store) -> Self {
@@ -90,49 +169,42 @@ impl TopicBuilder {
         self
     }
 
-    /// What becomes of newcomers; by default somebody is asked.
+    /// What becomes of newcomers that have nothing to show for themselves; by default somebody is
+    /// asked.
     #[must_use]
     pub fn admission(mut self, admission: Admission) -> Self {
         self.admission = admission;
         self
     }
 
-    /// Takes the topic key only from a participant with this fingerprint, and without asking.
+    /// Joins without asking if let in by a participant with this fingerprint, and by nobody else.
     /// May be called for several.
     #[must_use]
     pub fn pin_admitter(mut self, fingerprint: Fingerprint) -> Self {
-        match &mut self.settings.admitter {
-            Admitter::Pinned(pinned) => pinned.push(fingerprint),
-            admitter => *admitter = Admitter::Pinned(vec![fingerprint]),
-        }
-        self
-    }
-
-    /// Takes the topic key from whoever answers first, without asking: as safe as the channel.
-    #[must_use]
-    pub fn dangerously_trust_any_admitter(mut self) -> Self {
-        self.settings.admitter = Admitter::Waived;
-        self
-    }
-
-    /// How messages are read; by default strictly.
-    #[must_use]
-    pub fn reading(mut self, reading: Reading) -> Self {
-        self.settings.reading = reading;
+        self.protocol.pin_admitter(fingerprint);
         self
     }
 
     /// Bounds of the protocol session.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.settings.limits = limits;
+        *self.protocol.limits() = limits;
         self
     }
 
-    /// How many messages wait to be sealed, and how many wait at each subscriber (default 256).
+    /// How many messages wait to be sealed, and how many wait at each subscriber (default 1,024).
     #[must_use]
     pub fn queue(mut self, messages: usize) -> Self {
         self.queue = messages.clamp(1, MAX_QUEUE);
+        self
+    }
+
+    /// Where the time of day comes from, for messages that expire: by default from the system.
+    /// `None` for a device whose clock can't be trusted: it asks a keeper. A time, for simulations
+    /// that repeat: the calendar stands there when the topic starts.
+    #[must_use]
+    pub fn calendar(mut self, start: Option<SystemTime>) -> Self {
+        self.clock = start.map_or(Clock::None, Clock::From);
         self
     }
 
@@ -162,11 +234,12 @@ impl TopicBuilder {
             None => Box::new(crate::entropy::generator()?),
         };
         let opening = open::Opening {
+            name: self.name,
             identity: self.identity,
-            beginning: self.beginning,
-            settings: self.settings,
+            choice: self.protocol.into_choice(),
             store: self.store,
             entropy,
+            clock: self.clock,
         };
         Ok(handle::start(name, opening, self.admission, self.queue))
     }

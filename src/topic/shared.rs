@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use stringphone_protocol::ParticipantId;
 use tokio::sync::{mpsc, watch};
 
+use super::publish::Outgoing;
 use crate::error::TopicError;
 use crate::event::Participant;
 use crate::transport::ChannelName;
@@ -93,22 +93,22 @@ impl Shared {
     /// Puts a message into the topic's queue, if there is any use in that.
     pub(super) async fn enqueue(
         &self,
-        queue: mpsc::Sender<Bytes>,
-        body: Bytes,
+        queue: mpsc::Sender<Outgoing>,
+        outgoing: Outgoing,
     ) -> Result<(), TopicError> {
         match &*self.status.borrow() {
             Status::Ready => {}
             Status::Stopped(error) => return Err(error.clone()),
             Status::Joining(_) => return Err(TopicError::NotReady),
         }
-        let (len, max) = (body.len(), self.max_body.load(Ordering::Relaxed));
+        let (len, max) = (outgoing.body().len(), self.max_body.load(Ordering::Relaxed));
         if len > max {
             return Err(TopicError::TooLarge { len, max });
         }
         if self.links.load(Ordering::Relaxed) == 0 {
             return Err(TopicError::NoLink);
         }
-        queue.send(body).await.map_err(|_| self.why_stopped())
+        queue.send(outgoing).await.map_err(|_| self.why_stopped())
     }
 
     pub(super) fn why_stopped(&self) -> TopicError {

@@ -16,8 +16,8 @@ use stringphone::transport::{
     Channels, Facts, Frame, Incoming, Link, Outgoing, Transport, TransportError,
 };
 use stringphone::{
-    Attach, ClassicState, Event, Events, Identity, LinkId, PublicKey, Received, Subscription,
-    Topic, TopicBuilder, TopicError, TopicHandle,
+    Attach, Classic, ClassicState, Event, Events, Identity, LinkId, PublicKey, Received,
+    Subscription, Topic, TopicError, TopicHandle,
 };
 
 pub(crate) type Test = Result<(), Box<dyn Error>>;
@@ -43,8 +43,8 @@ pub(crate) fn state(number: u8, trusted: &[u8]) -> ClassicState {
 }
 
 /// A member of that topic.
-pub(crate) fn member(number: u8, trusted: &[u8]) -> TopicBuilder {
-    Topic::import("house", identity(number), state(number, trusted)).classic()
+pub(crate) fn member(number: u8, trusted: &[u8]) -> Topic<Classic> {
+    Topic::import("house", identity(number), state(number, trusted))
 }
 
 /// Members 1 and 2, who trust each other, on one hub.

@@ -1,32 +1,39 @@
-//! What a message, and a member locked out, cost in other protocols for groups. Not a contest:
-//! each gives other guarantees.
+//! What a message, and a member locked out, cost in our V2 and in other protocols for groups. Not a
+//! contest: each gives other guarantees.
 //!
 //! `cargo xtask figures --peers`
 //!
 //! One more protocol is one more file with a [`Pair`], and a line in [`PEERS`].
 
 mod bare;
+mod house;
 #[path = "../../measure/mod.rs"]
 mod measure;
 mod megolm;
 mod mls;
+mod v2;
 
 use std::error::Error;
 use std::hint::black_box;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use measure::{cpu, median, pin, quantile, watch};
+use measure::{cpu, goal, median, pin, quantile, watch};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 type Done<T = ()> = Result<T, Box<dyn Error>>;
 
 /// The first is what the others are compared with.
-const PEERS: [Peer; 3] = [
+const PEERS: [Peer; 4] = [
     Peer { name: "bare", pair: bare::pair },
+    Peer { name: OURS, pair: v2::pair },
     Peer { name: "megolm", pair: megolm::pair },
     Peer { name: "mls", pair: mls::pair },
 ];
+
+/// The one that has goals, and the one that it shall be no slower than.
+const OURS: &str = "v2";
+const RIVAL: &str = "megolm";
 
 struct Peer {
     name: &'static str,
@@ -51,11 +58,20 @@ fn main() -> Done {
     for size in [32, 64, 256, 1024] {
         messages(size)?;
     }
+    v2::further()?;
+    for size in [32, 1024] {
+        v2::outsiders(size)?;
+    }
     match cores {
-        Some(cores) => two_cores(64, &cores)?,
+        Some(cores) => {
+            two_cores(64, &cores)?;
+            v2::burst(&cores)?;
+            pin();
+        }
         None => eprintln!("NOT MEASURED: two cores, as there is only one"),
     }
     for members in [32, 1000] {
+        v2::removal(members.into())?.print(&format!("v2.remove_{members}"));
         mls::removal(members, mls::Grown::OneByOne)?.print(&format!("mls.remove_{members}"));
         mls::removal(members, mls::Grown::AtOnce)?.print(&format!("mls.remove_{members}_fresh"));
     }
@@ -101,13 +117,25 @@ fn messages(size: usize) -> Done {
         }
     }
     for side in &all {
-        let sending = compared(&side.sending, &all[0].sending);
-        let figure = format!("{sending}, {} B over the body", range(&side.overhead));
-        watch(&format!("peers.{}.send_{size}", side.name), &figure);
+        let (figure, ratio) = compared(&side.sending, &all[0].sending, PEERS[0].name);
+        let figure = format!("{figure}, {} B over the body", range(&side.overhead));
+        let small = side.overhead.iter().all(|bytes| *bytes <= 97);
+        let aim = Some(("≤ 1.10 ×, ≤ 97 B", small && ratio <= 1.1));
+        print(&format!("{}.send_{size}", side.name), &figure, aim.filter(|_| side.name == OURS));
     }
     for side in &all {
-        let figure = compared(&side.receiving, &all[0].receiving);
-        watch(&format!("peers.{}.receive_{size}", side.name), &figure);
+        let (figure, ratio) = compared(&side.receiving, &all[0].receiving, PEERS[0].name);
+        let aim = Some(("≤ 1.10 ×", ratio <= 1.1)).filter(|_| side.name == OURS);
+        print(&format!("{}.receive_{size}", side.name), &figure, aim);
+    }
+    let side = |name| all.iter().find(|side| side.name == name).ok_or("no such side");
+    let (ours, rival) = (side(OURS)?, side(RIVAL)?);
+    for (verb, ours, rival) in
+        [("send", &ours.sending, &rival.sending), ("receive", &ours.receiving, &rival.receiving)]
+    {
+        let (figure, ratio) = compared(ours, rival, RIVAL);
+        let aim = Some(("≤ 1.00 ×", ratio <= 1.0));
+        print(&format!("{OURS}.{verb}_{size}_{RIVAL}"), &figure, aim);
     }
     Ok(())
 }
@@ -219,9 +247,18 @@ fn micros(all: Duration, messages: usize) -> f64 {
 }
 
 /// The median, and that of the rounds' own ratios: whatever slows a whole round down drops out.
-fn compared(each: &[f64], with: &[f64]) -> String {
+fn compared(each: &[f64], with: &[f64], name: &str) -> (String, f64) {
     let ratio = median(each.iter().zip(with).map(|(each, with)| each / with));
-    format!("{:.1} µs, {ratio:.2} × {}", median(each.iter().copied()), PEERS[0].name)
+    (format!("{:.1} µs, {ratio:.2} × {name}", median(each.iter().copied())), ratio)
+}
+
+/// Prints a figure, with its goal if it has one.
+fn print(id: &str, figure: &str, aim: Option<(&str, bool)>) {
+    let id = format!("peers.{id}");
+    match aim {
+        Some((wanted, met)) => goal(&id, figure, wanted, met),
+        None => watch(&id, figure),
+    }
 }
 
 fn range(of: &[usize]) -> String {

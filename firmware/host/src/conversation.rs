@@ -1,16 +1,15 @@
-//! What is said between the host and the firmware, whatever protocol they speak, and what has to
-//! have happened at the end. Not here: how a session is driven.
-
-use std::time::Duration;
+//! What is said between the host and the firmware, and what has to have happened at the end.
+//! Not here: how a session is driven.
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use stringphone_protocol::{Command, Event, ParticipantId, Refusal, Session};
+use stringphone_protocol::v2::InviteOptions;
+use stringphone_protocol::{Command, Event, ParticipantId, Session};
 
 use crate::emulator::Emulator;
 use crate::member::Member;
 use crate::report::Report;
-use crate::session::{self, REMOVAL, Removal};
+use crate::session;
 
 /// Fixed, so that each run is the same and figures can be compared. Nobody's secrets come of it.
 const SEED: [u8; 32] = *b"fit for an emulator, nothing els";
@@ -19,47 +18,34 @@ const SEED: [u8; 32] = *b"fit for an emulator, nothing els";
 const GREETING: &[u8] = b"hello";
 const ECHO: &[u8] = b"echo: ";
 const START: u8 = 1;
-const END: u8 = 2;
 
 const QUESTION: &[u8] = b"are you there?";
-const PARTING: &[u8] = b"after you have gone";
-/// How long nothing may come of a firmware that is locked out.
-const SILENCE: Duration = Duration::from_secs(2);
 
-/// From the first order to the last.
+/// From the invitation to the eviction.
 pub(crate) fn hold(emulator: &mut Emulator) -> Result<(), String> {
     let mut entropy = ChaCha20Rng::from_seed(SEED);
-    let (session, invitation) = session::found(&mut entropy)?;
-    let mut start = vec![START];
-    start.extend(seed(&mut entropy));
-    start.extend(invitation);
-    emulator.order(start)?;
-
-    let mut member = Member::new(session, entropy, emulator);
-    let firmware = admit(&mut member)?;
-    talk(&mut member, firmware)?;
-    remove(&mut member, firmware)?;
-    emulator.order(vec![END])
-}
-
-/// All the entropy that the firmware gets.
-fn seed(entropy: &mut ChaCha20Rng) -> [u8; 32] {
     let mut seed = [0; 32];
     entropy.fill_bytes(&mut seed);
-    seed
+    let session = session::found(&mut entropy)?;
+    let mut member = Member::new(session, entropy, emulator);
+    let firmware = invite(&mut member, &seed)?;
+    talk(&mut member, firmware)?;
+    evict(&mut member, firmware)
 }
 
-fn admit(member: &mut Member<'_, impl Session>) -> Result<ParticipantId, String> {
-    // Who comes with an invitation joins without a question.
-    let (firmware, asks) = member.wait("the firmware's introduction", |event| match event {
-        Event::Introduced(key) => Some((key.id(), true)),
-        Event::Joined(key) => Some((key.id(), false)),
+/// The seed is all the entropy that the firmware gets.
+fn invite(member: &mut Member<'_, impl Session>, seed: &[u8; 32]) -> Result<ParticipantId, String> {
+    member.command(Command::Invite(InviteOptions::default()))?;
+    let invitation = member.wait("the host's own invitation", |event| match event {
+        Event::Invited(invitation) => Some(invitation),
         _ => None,
     })?;
-    if asks {
-        member.command(Command::Admit(firmware))?;
-    }
-    Ok(firmware)
+    let url = invitation.expose_url();
+    member.order([&[START], seed.as_slice(), url.as_bytes()].concat())?;
+    member.wait("the firmware's first hello", |event| match event {
+        Event::Joined(key) => Some(key.id()),
+        _ => None,
+    })
 }
 
 fn talk(member: &mut Member<'_, impl Session>, firmware: ParticipantId) -> Result<(), String> {
@@ -69,26 +55,6 @@ fn talk(member: &mut Member<'_, impl Session>, firmware: ParticipantId) -> Resul
     member.wait("the firmware's echo", |event| says(&event, firmware, &echo))
 }
 
-fn remove(member: &mut Member<'_, impl Session>, firmware: ParticipantId) -> Result<(), String> {
-    member.command(Command::Remove(firmware))?;
-    member.command(Command::Publish(PARTING))?;
-    match REMOVAL {
-        Removal::Refused => {
-            member.wait("the refusal of a removed firmware's message", |event| match event {
-                Event::Refused(Refusal::UntrustedSender) => Some(()),
-                _ => None,
-            })
-        }
-        Removal::LockedOut => {
-            let heard = |event| matches!(event, Event::Message { .. }).then_some(());
-            match member.wait_for(SILENCE, heard)? {
-                None => Ok(()),
-                Some(()) => Err("A firmware that was removed could still speak.".into()),
-            }
-        }
-    }
-}
-
 fn says(event: &Event, sender: ParticipantId, words: &[u8]) -> Option<()> {
     match event {
         Event::Message { from, body, .. } if *from == sender && body == words => Some(()),
@@ -96,13 +62,15 @@ fn says(event: &Event, sender: ParticipantId, words: &[u8]) -> Option<()> {
     }
 }
 
+/// The firmware hears of it, and ends by itself.
+fn evict(member: &mut Member<'_, impl Session>, firmware: ParticipantId) -> Result<(), String> {
+    member.command(Command::Evict(firmware))?;
+    member.wait("the firmware's removal", |event| (event == Event::Removed(firmware)).then_some(()))
+}
+
 /// Compares what the firmware counted with what was said to it.
 pub(crate) fn judge(report: &Report) -> Result<(), String> {
-    let (heard, removed) = match REMOVAL {
-        Removal::Refused => (2, 0),
-        Removal::LockedOut => (1, 1),
-    };
-    let expected = [("ready", 1), ("heard", heard), ("removed", removed), ("garbage", 0)];
+    let expected = [("ready", 1), ("heard", 1), ("unsent", 0), ("evicted", 1), ("garbage", 0)];
     for (name, wanted) in expected {
         let counted = report.number(name)?;
         if counted != wanted {

@@ -21,7 +21,7 @@ use crate::report::Report;
 const PROGRAM: &str = "qemu-system-arm";
 /// The longest that one run may take. The firmware gives up by itself after as long.
 const LIMIT: Duration = Duration::from_secs(120);
-const MAX_FRAME: usize = 2_048;
+pub(crate) const MAX_FRAME: usize = 2_048;
 const TOPIC: &str = "topic";
 const CONTROL: &str = "control";
 
@@ -73,22 +73,24 @@ impl Emulator {
         )
     }
 
-    /// Sends a frame of the topic.
-    pub(crate) fn send(&mut self, frame: Vec<u8>) -> Result<(), String> {
-        self.write(TOPIC, frame)
+    /// Sends frames of the topic, all of them at once: the first may make the firmware end.
+    pub(crate) fn send(&mut self, frames: Vec<Vec<u8>>) -> Result<(), String> {
+        self.write(TOPIC, frames)
     }
 
     /// Tells the firmware what to do, beside the topic.
     pub(crate) fn order(&mut self, order: Vec<u8>) -> Result<(), String> {
-        self.write(CONTROL, order)
+        self.write(CONTROL, vec![order])
     }
 
-    fn write(&mut self, channel: &str, bytes: Vec<u8>) -> Result<(), String> {
+    fn write(&mut self, channel: &str, packets: Vec<Vec<u8>>) -> Result<(), String> {
         let channel = ChannelName::try_from(channel).map_err(|error| error.to_string())?;
         let mut wire = BytesMut::new();
-        Cobs::new(MAX_FRAME)
-            .encode(Frame::on(channel, bytes), &mut wire)
-            .map_err(|error| format!("a frame for the firmware: {error}"))?;
+        for packet in packets {
+            Cobs::new(MAX_FRAME)
+                .encode(Frame::on(channel.clone(), packet), &mut wire)
+                .map_err(|error| format!("a frame for the firmware: {error}"))?;
+        }
         let written = self.input.write_all(&wire).and_then(|()| self.input.flush());
         written.map_err(|error| self.ended(&format!("cannot write to it any more ({error})")))
     }

@@ -36,13 +36,9 @@ impl<'a, S: Session> Member<'a, S> {
         found.ok_or_else(|| self.emulator.timed_out(what))
     }
 
-    /// Goes on until an event is the one that is wanted, or the time is over.
-    pub(crate) fn wait_for<T>(
-        &mut self,
-        time: Duration,
-        wanted: impl FnMut(Event) -> Option<T>,
-    ) -> Result<Option<T>, String> {
-        self.until(Instant::now() + time, wanted)
+    /// Tells the firmware what to do, beside the topic.
+    pub(crate) fn order(&mut self, order: Vec<u8>) -> Result<(), String> {
+        self.emulator.order(order)
     }
 
     fn until<T>(
@@ -51,19 +47,22 @@ impl<'a, S: Session> Member<'a, S> {
         mut wanted: impl FnMut(Event) -> Option<T>,
     ) -> Result<Option<T>, String> {
         loop {
+            let (mut frames, mut found) = (Vec::new(), None);
             while let Some(output) = self.session.poll() {
                 match output {
-                    Output::Send(frame) => self.emulator.send(frame)?,
+                    Output::Send(frame) => frames.push(frame),
                     // Nothing outlives this run.
                     Output::Store(_) => self.input(Input::Stored)?,
                     Output::Event(event) => {
                         eprintln!("host: {event:?}");
-                        if let Some(found) = wanted(event) {
-                            return Ok(Some(found));
-                        }
+                        found = found.or_else(|| wanted(event));
                     }
                     _ => {}
                 }
+            }
+            self.emulator.send(frames)?;
+            if found.is_some() {
+                return Ok(found);
             }
             if Instant::now() >= end {
                 return Ok(None);

@@ -1,29 +1,17 @@
-//! Which session the host speaks: the one file to exchange for another protocol, together with the
-//! firmware's own `session.rs`. Not here: the conversation.
+//! The host's session: the founder of a new topic. Not here: the conversation.
 
 use rand_core::CryptoRng;
-use stringphone_protocol::classic::{ClassicSession, ClassicState, Settings};
-use stringphone_protocol::{Identity, Session};
+use stringphone_protocol::v2::{FoundOptions, Settings, V2Session, V2State};
+use stringphone_protocol::{Identity, Limits, Moment};
 
-/// What the firmware notices of its removal.
-pub(crate) const REMOVAL: Removal = Removal::Refused;
+use crate::emulator::MAX_FRAME;
 
-#[derive(PartialEq)]
-#[allow(dead_code, reason = "each protocol has one of them")]
-pub(crate) enum Removal {
-    /// Nothing: it goes on reading, and what it says is refused. Classic can do no more.
-    Refused,
-    /// It is told, and reads nothing more.
-    LockedOut,
-}
-
-/// The founder of a new topic, and the invitation for the firmware: for Classic, the founder's
-/// fingerprint.
-pub(crate) fn found(
-    entropy: &mut dyn CryptoRng,
-) -> Result<(impl Session + use<>, Vec<u8>), String> {
+pub(crate) fn found(entropy: &mut dyn CryptoRng) -> Result<V2Session, String> {
     let identity = Identity::generate(entropy);
-    let invitation = identity.public_key().fingerprint().to_string().into_bytes();
-    let session = ClassicSession::open(identity, ClassicState::found(entropy), Settings::default());
-    Ok((session.map_err(|error| error.to_string())?, invitation))
+    let state = V2State::found("firmware", &identity, FoundOptions::default(), entropy);
+    // No larger than the firmware takes them.
+    let limits = Limits { frame: MAX_FRAME, ..Limits::default() };
+    let settings = Settings { limits, ..Settings::default() };
+    let session = V2Session::open(identity, &state, settings, &mut Moment::new(0, entropy));
+    session.map_err(|error| error.to_string())
 }

@@ -159,7 +159,7 @@ async fn settle(
 ) -> Result<(), Failure> {
     let mut config = app.home.config()?;
     let topic = Topic::import(name, identity.clone(), state);
-    let topic = topic.classic().store(app.home.store(name)).start()?;
+    let topic = topic.store(app.home.store(name)).start()?;
     topic.ready().await?;
     topic.stop().await?;
     app.home.move_in(identity, lock)?;

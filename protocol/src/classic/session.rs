@@ -12,7 +12,6 @@ use super::recent::Recent;
 use super::state::{self, ClassicState};
 use crate::outbox::Outbox;
 use crate::roster::{verifies, verifying_key};
-use crate::session::CheckedFrame;
 use crate::{
     Command, CommandError, Event, Fingerprint, Identity, Input, Limits, Moment, Output,
     ParticipantId, PublicKey, Record, Refusal, Roster, Session, TopicKey,
@@ -146,10 +145,7 @@ impl Session for ClassicSession {
                 self.outbox.stored();
                 Ok(())
             }
-            Input::Checked(checked) => match checked.0 {
-                CheckedFrame::Unchecked(frame) => self.handle(Input::Frame(frame), moment),
-                CheckedFrame::Message(_) => Ok(()),
-            },
+            Input::Checked(checked) => self.handle(Input::Frame(checked.frame), moment),
             Input::FrameLimit(limit) => {
                 self.settings.limits.frame = self.settings.limits.frame.min(limit);
                 Ok(())

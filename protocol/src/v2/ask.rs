@@ -30,6 +30,7 @@ pub(super) enum By<'a> {
 }
 
 /// One introduction of ours, and what belongs to it.
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(super) struct Ask {
     suite: Suite,
     way: u8,
@@ -48,6 +49,7 @@ pub(super) struct Ask {
     interval: u64,
 }
 
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 struct Answered {
     transcript: Digest,
     frame: Vec<u8>,
@@ -169,7 +171,11 @@ impl Ask {
             return Err(Refusal::Unasked);
         }
         let topic = match (self.way, &self.topic) {
+            (way::PIN, _) if !pin::Exchange::is_keepers_share(challenge.share) => {
+                return Err(Refusal::Malformed);
+            }
             (way::PIN, _) => [0; 16],
+            (way::CATCH_UP, _) if !challenge.share.is_empty() => return Err(Refusal::Malformed),
             (way::CATCH_UP, Some(topic)) if is_member(&challenge.key) => *topic.as_bytes(),
             _ => return Err(Refusal::Unasked),
         };
@@ -198,7 +204,12 @@ impl Ask {
 
     /// Opens a reply: what is handed over, by whom, is checked as far as we know whom to expect.
     pub(super) fn open(&self, reply: &Reply<'_>, key: &PublicKey) -> Result<Handover, Refusal> {
-        let x = self.answered.as_ref().map_or(&self.introduction, |done| &done.transcript);
+        let x = match (self.way, &self.answered) {
+            (_, Some(answered)) => &answered.transcript,
+            // Whoever was in that generation could make one; who challenged us was a member.
+            (way::CATCH_UP | way::PIN, None) => return Err(Refusal::Unasked),
+            (_, None) => &self.introduction,
+        };
         let public = self.kem.public();
         let exchange =
             Exchange { suite: self.suite, way: self.way, x, recipient: key, kem: &public };

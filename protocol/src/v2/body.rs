@@ -74,6 +74,7 @@ impl<'a> Bodies<'a> {
 
 /// What all messages of a frame share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "model", derive(Hash))]
 pub(super) struct Shared {
     pub(super) expiry: Option<u64>,
     pub(super) confirm: bool,
@@ -81,6 +82,7 @@ pub(super) struct Shared {
 
 /// A frame's messages while they gather.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(super) struct Run {
     pub(super) shared: Shared,
     /// Each with its length before it.

@@ -2,6 +2,7 @@
 
 /// A token bucket on the caller's clock.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "model", derive(Hash))]
 pub(super) struct Bucket {
     size: u64,
     /// Milliseconds for one token.

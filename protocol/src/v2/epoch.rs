@@ -26,6 +26,7 @@ const CATCH_UP_KEYS: usize = 16;
 pub(super) type Hint = [u8; 2];
 
 /// Everything that an epoch's secret gives.
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(super) struct Keys {
     pub(super) step: u32,
     pub(super) id: Digest,
@@ -97,6 +98,7 @@ impl Recipe {
 /// A secret of a generation, and what has to be known to use it: what a reply hands over and what
 /// is stored.
 #[derive(Clone)]
+#[cfg_attr(feature = "model", derive(Hash))]
 pub(super) struct Held {
     pub(super) number: u32,
     pub(super) id: Digest,
@@ -116,6 +118,7 @@ impl Held {
 }
 
 /// A generation that is held: the present step, the one before, and the hints of those to come.
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(super) struct Generation {
     topic: TopicId,
     pub(super) number: u32,
@@ -287,6 +290,7 @@ impl Generation {
 }
 
 /// The generations held, the one in use first.
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(super) struct Epochs {
     generations: Vec<Generation>,
     /// Catch-up keys of generations that are gone, by generation id; the latest last.

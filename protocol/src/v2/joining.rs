@@ -28,6 +28,7 @@ const SIGNATURE: usize = 64;
 
 /// How a newcomer shows that it may join.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "model", derive(Hash))]
 pub(super) enum Evidence {
     /// Somebody compares fingerprints.
     Fingerprint,
@@ -47,6 +48,7 @@ pub(super) enum Evidence {
 
 /// Where a member is that asks to catch up: only somebody who is elsewhere is of use to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "model", derive(Hash))]
 pub(super) struct Position {
     /// The first bytes of the generation's id.
     pub(super) generation: [u8; 8],
@@ -128,6 +130,7 @@ pub(super) fn introduce(asking: &Asking<'_>, claim: &Claim<'_>, identity: &Ident
 
 /// Somebody who wants to join, or to catch up. Nothing of it is verified yet.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "model", derive(Hash))]
 pub(super) struct Introduction {
     pub(super) suite: Suite,
     pub(super) topic_name: String,
@@ -352,6 +355,7 @@ impl Exchange<'_> {
 }
 
 /// What an admitter hands over.
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(super) struct Handover {
     pub(super) founding: Founding,
     pub(super) admitter: PublicKey,

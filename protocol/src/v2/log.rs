@@ -2,7 +2,7 @@
 //! which is [`standing`](super::standing).
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::crypto::{Digest, OPERATIONS, hash};
@@ -13,6 +13,7 @@ use crate::{ParticipantId, PublicKey};
 
 /// The operations of a topic, in an order in which each could be taken; it only grows.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "model", derive(Hash))]
 pub(super) struct Log {
     topic: TopicId,
     pub(super) founding: Founding,
@@ -25,12 +26,14 @@ pub(super) struct Log {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "model", derive(Hash))]
 struct Entry {
     id: OperationId,
     bytes: Box<[u8]>,
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "model", derive(Hash))]
 struct Subject {
     key: PublicKey,
     /// The highest incarnation in the set.
@@ -75,10 +78,10 @@ impl Log {
         if let Some(early) = self.missing(&operation) {
             return early;
         }
-        let author = self.subjects.get(&operation.author).map(|author| author.key);
-        let Some(author) = author.and_then(|key| verifying_key(&key).ok()) else {
+        let Some(key) = self.subjects.get(&operation.author).map(|author| author.key) else {
             return Added::Refused;
         };
+        let Ok(author) = verifying_key(&key) else { return Added::Refused };
         if !operation::verify(&self.topic, bytes, &author) {
             return Added::Refused;
         }
@@ -86,7 +89,12 @@ impl Log {
         if verifying_key(&operation.subject).is_err() {
             return Added::Refused;
         }
-        if self.entries.len() >= self.limit {
+        let founding = &self.founding;
+        let above_all = [Some(founding.founder), founding.recovery].contains(&Some(key));
+        let evicts = matches!(operation.action, Action::Evicted { .. });
+        // A keeper that fills the roster can still be thrown out.
+        let reserve = if evicts && above_all { self.limit / 8 } else { 0 };
+        if self.entries.len() >= self.limit.saturating_add(reserve) {
             return Added::Full;
         }
         self.insert(place, id, bytes, &operation);
@@ -184,6 +192,10 @@ impl Log {
         self.entries.iter().map(|entry| (&entry.id, entry.bytes.as_ref()))
     }
 
+    pub(super) const fn is_full(&self) -> bool {
+        self.entries.len() >= self.limit
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -225,6 +237,17 @@ impl Log {
             .map(|entry| entry.id.as_slice())
             .collect();
         hash(OPERATIONS, &ids)
+    }
+
+    /// Authors that said two different things after the same one: how many of their operations
+    /// somebody holds does not tell which.
+    pub(super) fn forked(&self) -> BTreeSet<ParticipantId> {
+        let mut seen = BTreeSet::new();
+        self.operations()
+            .map(|(_, operation)| (operation.author, operation.previous))
+            .filter(|link| !seen.insert(*link))
+            .map(|(author, _)| author)
+            .collect()
     }
 
     /// How many operations of each author are here.

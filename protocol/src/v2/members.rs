@@ -13,6 +13,7 @@ use super::window::Window;
 use crate::{ParticipantId, PublicKey};
 
 /// What is held of one member.
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(super) struct Member {
     // The point is decompressed once, here, and not at every message.
     pub(super) key: VerifyingKey,

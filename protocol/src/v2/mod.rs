@@ -83,8 +83,12 @@ mod kem;
 mod log;
 mod members;
 mod message;
+#[cfg(feature = "model")]
+mod model;
 mod operation;
 mod pin;
+#[cfg_attr(any(stringphone_null_crypto, fuzzing), path = "null_crypto.rs")]
+mod primitives;
 mod room;
 mod session;
 mod settings;
@@ -95,7 +99,11 @@ mod wire;
 
 pub use invitation::{Invitation, InviteOptions, ParseInvitationError};
 pub use kem::Suite;
+#[cfg(feature = "model")]
+pub use model::NULL_CRYPTO;
 pub use pin::{ParsePinError, Pin};
+#[cfg(feature = "model")]
+pub use session::HeldGeneration;
 pub use session::{V2Session, V2State};
 pub use settings::{Entry, FoundOptions, Settings, Timing};
 pub use standing::Role;

@@ -6,16 +6,19 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
+use ed25519_dalek::VerifyingKey;
 use rand_core::CryptoRng;
-use spake2::{Ed25519Group, Identity as Name, Password, Spake2};
 use zeroize::Zeroizing;
 
+use super::primitives::PinExchange;
 use crate::PublicKey;
 use crate::key::SecretBytes;
 
 /// Bytes of a share.
 pub(super) const SHARE: usize = 33;
 const DIGITS: usize = 6;
+/// What the keeper's share begins with; the rest is a point.
+const SIDE_B: u8 = b'B';
 
 /// A PIN of six digits, shown by a keeper and typed into the device that joins; wiped on drop,
 /// redacted in output.
@@ -89,37 +92,33 @@ impl FromStr for Pin {
 }
 
 /// One side of an exchange, whose share is sent.
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(super) struct Exchange {
-    state: Spake2<Ed25519Group>,
+    state: PinExchange,
     pub(super) share: Vec<u8>,
 }
 
 impl Exchange {
     /// The newcomer's side.
     pub(super) fn newcomer(pin: &Pin, key: &PublicKey, entropy: &mut dyn CryptoRng) -> Self {
-        let (state, share) = Spake2::start_a_with_rng(
-            &Password::new(pin.0.as_bytes()),
-            &Name::new(key.as_bytes()),
-            &Name::new(&[]),
-            entropy,
-        );
+        let (state, share) = PinExchange::newcomer(&pin.0, key.as_bytes(), entropy);
         Self { state, share }
     }
 
     /// The keeper's side.
     pub(super) fn keeper(pin: &Pin, newcomer: &PublicKey, entropy: &mut dyn CryptoRng) -> Self {
-        let (state, share) = Spake2::start_b_with_rng(
-            &Password::new(pin.0.as_bytes()),
-            &Name::new(newcomer.as_bytes()),
-            &Name::new(&[]),
-            entropy,
-        );
+        let (state, share) = PinExchange::keeper(&pin.0, newcomer.as_bytes(), entropy);
         Self { state, share }
+    }
+
+    /// Whether this can be the keeper's share: whatever else it is costs us nothing.
+    pub(super) fn is_keepers_share(share: &[u8]) -> bool {
+        let [SIDE_B, point @ ..] = share else { return false };
+        point.as_array().is_some_and(|point| VerifyingKey::from_bytes(point).is_ok())
     }
 
     /// The key that both have if both know the PIN. `None` where the share is none.
     pub(super) fn finish(self, share: &[u8]) -> Option<SecretBytes> {
-        let key = Zeroizing::new(self.state.finish(share).ok()?);
-        Some(SecretBytes::new(key.as_slice().as_array()?))
+        self.state.finish(share)
     }
 }

@@ -1,6 +1,9 @@
 //! The V2 session: which frame, command and timer goes where. Not here: what a member does with
 //! them, which is [`room`](super::room).
 
+#[cfg(feature = "model")]
+mod model;
+
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -18,11 +21,14 @@ use super::settings::{Entry, FoundOptions, Settings};
 use super::standing::Role;
 use super::topic::{Founding, TopicId};
 use crate::outbox::Outbox;
-use crate::session::{Checked, CheckedFrame};
+use crate::session::Checked;
 use crate::{
     Command, CommandError, Epoch, Event, Identity, Input, Moment, Output, ParticipantId, PublicKey,
     Record, Refusal, RestoreError, Session,
 };
+
+#[cfg(feature = "model")]
+pub use model::HeldGeneration;
 
 /// Before a newcomer says hello again.
 const FIRST_GREETING: u64 = 1_000;
@@ -57,7 +63,9 @@ impl V2State {
     ) -> Self {
         let founding = Founding::new(identity, options.recovery, entropy);
         let room = Room::found(options.suite, founding, identity, entropy);
-        Self(room.all_records(identity, name))
+        let mut records = newcomer_records(identity, options.suite, name);
+        records.extend(room.all_records());
+        Self(records)
     }
 
     /// A participant that has not joined yet.
@@ -82,6 +90,7 @@ impl V2State {
 
 /// One participant's side of a V2 topic. See [`Session`] for how it is driven, and [the
 /// module](super) for an example.
+#[cfg_attr(feature = "model", derive(Clone))]
 pub struct V2Session {
     identity: Identity,
     settings: Settings,
@@ -165,25 +174,6 @@ impl V2Session {
     pub fn topic(&self) -> Option<TopicId> {
         self.room.as_ref().map(|room| *room.topic())
     }
-
-    /// The epoch in use, once we have joined.
-    #[must_use]
-    pub fn epoch(&self) -> Option<Epoch> {
-        let (generation, step) = self.room.as_ref()?.epoch()?;
-        Some(Epoch { generation, step })
-    }
-
-    /// The members and their roles, ordered by id, ourselves included.
-    pub fn members(&self) -> impl Iterator<Item = (PublicKey, Role)> {
-        self.room.iter().flat_map(|room| room.members())
-    }
-
-    /// What a member, or a newcomer that waits, calls itself, if it said so.
-    #[must_use]
-    pub fn name_of(&self, id: ParticipantId) -> Option<&str> {
-        let room = self.room.as_ref()?;
-        room.name_of(id).or_else(|| room.newcomer_name(id)).filter(|name| !name.is_empty())
-    }
 }
 
 impl Session for V2Session {
@@ -217,16 +207,8 @@ impl Session for V2Session {
     }
 
     fn check<'a>(&self, frame: &'a [u8]) -> Checked<'a> {
-        if frame.len() > self.settings.limits.frame {
-            return Checked(CheckedFrame::Message(Err(Refusal::TooLarge)));
-        }
-        match frame.first() {
-            Some(&message::TYPE) => Checked(CheckedFrame::Message(match &self.room {
-                Some(room) => room.check(frame).map(Box::new),
-                None => Err(Refusal::NoTopicKey),
-            })),
-            _ => Checked::unchecked(frame),
-        }
+        let message = frame.first() == Some(&message::TYPE);
+        Checked { frame, verdict: message.then(|| self.check_message(frame)) }
     }
 
     fn poll(&mut self) -> Option<Output> {
@@ -266,6 +248,10 @@ impl Session for V2Session {
         self.room.as_ref().is_some_and(|room| room.joined())
     }
 
+    fn gathers(&self) -> bool {
+        true
+    }
+
     fn has_room(&self) -> bool {
         self.room.as_ref().is_some_and(|room| room.has_room(self.max_frame))
     }
@@ -276,7 +262,21 @@ impl Session for V2Session {
 
     fn participants(&self) -> Vec<PublicKey> {
         let us = self.identity.public_key();
-        self.members().map(|(key, _)| key).filter(|key| *key != us).collect()
+        self.members().into_iter().map(|(key, _)| key).filter(|key| *key != us).collect()
+    }
+
+    fn members(&self) -> Vec<(PublicKey, Role)> {
+        self.room.iter().flat_map(|room| room.members()).collect()
+    }
+
+    fn name_of(&self, id: ParticipantId) -> Option<&str> {
+        let room = self.room.as_ref()?;
+        room.name_of(id).or_else(|| room.newcomer_name(id)).filter(|name| !name.is_empty())
+    }
+
+    fn epoch(&self) -> Option<Epoch> {
+        let (generation, step) = self.room.as_ref()?.epoch()?;
+        Some(Epoch { generation, step })
     }
 
     fn overhead(&self) -> usize {
@@ -287,27 +287,50 @@ impl Session for V2Session {
 /// Frames.
 impl V2Session {
     fn take(&mut self, checked: Checked<'_>, moment: &mut Moment<'_>) {
-        let taken = match checked.0 {
-            CheckedFrame::Unchecked(frame) => self.take_joining(frame, moment),
-            CheckedFrame::Message(checked) => self.take_message(checked, moment),
+        let taken = match checked.verdict {
+            None => self.take_joining(checked.frame, moment),
+            Some(verdict) => self.take_message(verdict, checked.frame, moment),
         };
         if let Err(refusal) = taken {
             self.outbox.refuse(refusal);
         }
     }
 
+    fn check_message(&self, frame: &[u8]) -> Result<Box<super::room::Checked>, Refusal> {
+        if frame.len() > self.settings.limits.frame {
+            return Err(Refusal::TooLarge);
+        }
+        let room = self.room.as_ref().ok_or(Refusal::NoTopicKey)?;
+        room.check(frame).map(Box::new)
+    }
+
     fn take_message(
         &mut self,
-        checked: Result<Box<super::room::Checked>, Refusal>,
+        verdict: Result<Box<super::room::Checked>, Refusal>,
+        frame: &[u8],
         moment: &mut Moment<'_>,
     ) -> Result<(), Refusal> {
+        // Frames before it in a burst may have brought what it needs.
+        let verdict = match verdict {
+            Err(Refusal::UnknownEpoch | Refusal::UntrustedSender | Refusal::NoTopicKey) => {
+                self.check_message(frame)
+            }
+            other => other,
+        };
         let room = self.room.as_mut().ok_or(Refusal::NoTopicKey)?;
         let mut cx = cx!(self, moment);
-        let taken = checked.and_then(|checked| room.accept(*checked, &mut cx));
+        let taken = match verdict {
+            // Nobody knows who made it: it says nothing about members.
+            Err(Refusal::Malformed) => return Err(Refusal::Malformed),
+            verdict => verdict.and_then(|checked| room.accept(*checked, &mut cx)),
+        };
         taken.inspect_err(|refusal| room.notice(*refusal, &mut cx))
     }
 
     fn take_joining(&mut self, frame: &[u8], moment: &mut Moment<'_>) -> Result<(), Refusal> {
+        if frame.len() > self.settings.limits.frame {
+            return Err(Refusal::TooLarge);
+        }
         let mut cx = cx!(self, moment);
         match (frame.first(), &mut self.room) {
             (None, _) => Err(Refusal::Malformed),
@@ -324,7 +347,7 @@ impl V2Session {
         let challenge = Challenge::parse(frame).ok_or(Refusal::Malformed)?;
         if challenge.recipient != self.identity.id() {
             if let Some(room) = &mut self.room {
-                room.overhear(&challenge);
+                room.overhear(&challenge, &cx!(self, moment));
             }
             return Err(Refusal::NotForUs);
         }
@@ -393,6 +416,9 @@ impl V2Session {
 
     fn caught_up(&mut self, handover: Handover, moment: &mut Moment<'_>) -> Result<(), Refusal> {
         let Some(room) = &mut self.room else { return Err(Refusal::Unasked) };
+        if !room.has_member(&handover.admitter) {
+            return Err(Refusal::UntrustedSender);
+        }
         self.ask = None;
         self.catch_up_interval = FIRST_GREETING;
         self.attempts = 0;
@@ -508,7 +534,7 @@ impl V2Session {
             let quiet = moment.now.saturating_add(self.catch_up_interval);
             self.catch_up_interval = self.catch_up_interval.saturating_mul(2).min(LAST_CATCH_UP);
             if let Some(room) = &mut self.room {
-                room.ask_later(quiet);
+                room.ask_later(self.attempts, quiet);
             }
         } else if ask.repeat(&mut cx!(self, moment)) == Patience::Over {
             self.ask = None;
@@ -534,8 +560,10 @@ impl V2Session {
         if self.room.as_ref().is_none_or(|room| room.fate() == Fate::Goes) {
             return;
         }
-        if let Some(room) = self.room.take() {
+        if let Some(mut room) = self.room.take() {
             self.ask = None;
+            self.greeting = None;
+            room.last_deliveries(&mut self.outbox);
             self.outbox.store(room.gone_records());
             self.outbox.event(Event::Evicted);
         }

@@ -102,7 +102,15 @@ struct Evaluation<'a> {
     settled: BTreeSet<Author>,
     /// Valid admissions of each subject, by incarnation.
     admissions: BTreeMap<ParticipantId, BTreeMap<u32, Place>>,
-    evictions: BTreeMap<ParticipantId, Vec<(u32, OperationId)>>,
+    evictions: BTreeMap<ParticipantId, Vec<Eviction>>,
+}
+
+/// What is known of an eviction that holds.
+struct Eviction {
+    incarnation: u32,
+    last: OperationId,
+    /// Its id, where it is by the subject itself.
+    leave: Option<OperationId>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -119,7 +127,7 @@ impl<'a> Evaluation<'a> {
         for (id, operation) in log.operations() {
             // Anybody may leave, whatever else is said about it.
             if operation.is_leave() {
-                evaluation.evict(&operation);
+                evaluation.evict(&operation, Some(id));
             } else {
                 let author = (operation.author, operation.author_incarnation);
                 evaluation.by_author.entry(author).or_default().push((id, operation));
@@ -132,10 +140,10 @@ impl<'a> Evaluation<'a> {
         evaluation
     }
 
-    fn evict(&mut self, operation: &Operation<'_>) {
+    fn evict(&mut self, operation: &Operation<'_>, leave: Option<OperationId>) {
         if let Action::Evicted { last } = operation.action {
             let evictions = self.evictions.entry(operation.subject.id()).or_default();
-            evictions.push((operation.incarnation, last));
+            evictions.push(Eviction { incarnation: operation.incarnation, last, leave });
         }
     }
 
@@ -160,6 +168,7 @@ impl<'a> Evaluation<'a> {
     /// Everything about an author is known: its operations are next.
     fn settle(&mut self, author: Author, rank: u32) {
         self.settled.insert(author);
+        self.rank_returned(author.0);
         let operations = self.by_author.remove(&author).unwrap_or_default();
         let standing = self.standing_operations(author);
         for (id, operation) in operations {
@@ -169,13 +178,27 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// The founder and the recovery key stand where they do at whichever incarnation: as early as
+    /// that they are settled, whoever it was that let them in again.
+    fn rank_returned(&mut self, id: ParticipantId) {
+        let founding = &self.log.founding;
+        let named = [Some(founding.founder), founding.recovery];
+        let Some(key) = named.into_iter().flatten().find(|key| key.id() == id) else { return };
+        let Some(rank) = self.fixed_rank(&key) else { return };
+        let returned: Vec<Author> =
+            self.by_author.range((id, 1)..=(id, u32::MAX)).map(|(author, _)| *author).collect();
+        for author in returned {
+            self.rank(author, rank);
+        }
+    }
+
     fn apply(&mut self, operation: &Operation<'_>, rank: u32) {
         let (subject, incarnation) = (operation.subject, operation.incarnation);
         let fixed = self.fixed_rank(&subject);
         match operation.action {
             Action::Evicted { .. } => {
                 if !self.stands_before(subject.id(), incarnation) {
-                    self.evict(operation);
+                    self.evict(operation, None);
                 }
             }
             _ if let Some(rank) = fixed => self.admit(subject, incarnation, Role::Keeper, rank),
@@ -200,7 +223,8 @@ impl<'a> Evaluation<'a> {
 
     /// Whether a subject is a keeper that stands before, or is, the author that is being settled.
     fn stands_before(&self, subject: ParticipantId, incarnation: u32) -> bool {
-        let evicted = self.evictions.get(&subject).into_iter().flatten().map(|(n, _)| *n).max();
+        let evictions = self.evictions.get(&subject).into_iter().flatten();
+        let evicted = evictions.map(|eviction| eviction.incarnation).max();
         let first = evicted.map_or(0, |evicted| evicted.saturating_add(1));
         // In the order of keepers whoever is settled stands before the one being settled. A
         // recovery key that is only a name evicts nobody and is evicted by nobody.
@@ -211,8 +235,19 @@ impl<'a> Evaluation<'a> {
     /// The operations of an author that all its evictions let stand; `None`: all of them.
     fn standing_operations(&self, author: Author) -> Option<BTreeSet<OperationId>> {
         let evictions = self.evictions.get(&author.0)?;
-        let concerning = evictions.iter().filter(|(incarnation, _)| *incarnation >= author.1);
-        concerning.map(|(_, last)| self.chain(*last)).reduce(|all, more| &all & &more)
+        let concerning = || evictions.iter().filter(|eviction| eviction.incarnation >= author.1);
+        let by_others = concerning()
+            .filter(|eviction| eviction.leave.is_none())
+            .map(|eviction| self.chain(eviction.last))
+            .reduce(|all, more| &all & &more);
+        // Whoever was thrown out can't take back what it did by leaving after that.
+        concerning()
+            .filter(|eviction| eviction.leave.is_some_and(|leave| {
+                by_others.as_ref().is_none_or(|standing| standing.contains(&leave))
+            }))
+            .map(|eviction| self.chain(eviction.last))
+            .chain(by_others.clone())
+            .reduce(|all, more| &all & &more)
     }
 
     /// An operation and all before it, of the same author.
@@ -229,7 +264,7 @@ impl<'a> Evaluation<'a> {
         let evictions: BTreeMap<ParticipantId, u32> = self
             .evictions
             .iter()
-            .filter_map(|(id, all)| Some((*id, all.iter().map(|(n, _)| *n).max()?)))
+            .filter_map(|(id, all)| Some((*id, all.iter().map(|each| each.incarnation).max()?)))
             .collect();
         let mut members = BTreeMap::new();
         for (id, incarnations) in self.admissions {

@@ -38,6 +38,7 @@ impl fmt::Debug for TopicId {
 
 /// What a topic was founded on. Its hash is the topic's id, so nothing in it can be exchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "model", derive(Hash))]
 pub(super) struct Founding {
     pub(super) founder: PublicKey,
     pub(super) recovery: Option<PublicKey>,

@@ -28,6 +28,7 @@ pub(super) enum Seen {
 
 /// The counters of one sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "model", derive(Hash))]
 pub(super) struct Window {
     /// One above the highest counter taken.
     next: u64,

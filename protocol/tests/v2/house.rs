@@ -31,6 +31,21 @@ pub(crate) struct Device {
     pub(crate) side: u8,
 }
 
+/// See [`House::snapshot`].
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    store: BTreeMap<String, Record>,
+    epoch: Option<Epoch>,
+    members: BTreeSet<ParticipantId>,
+    sent: usize,
+}
+
+impl Snapshot {
+    pub(crate) fn clone_epoch(&self) -> Option<Epoch> {
+        self.epoch
+    }
+}
+
 /// Devices on one channel.
 pub(crate) struct House {
     pub(crate) now: u64,
@@ -42,6 +57,8 @@ pub(crate) struct House {
     pub(crate) recorded: Vec<(usize, Vec<u8>)>,
     /// Devices whose frames get lost.
     pub(crate) mute: BTreeSet<usize>,
+    /// One delivery that gets lost: after so many frames, to this device or to all.
+    pub(crate) lose: Option<(usize, Option<usize>)>,
 }
 
 impl House {
@@ -61,6 +78,7 @@ impl House {
             wire: VecDeque::new(),
             recorded: Vec::new(),
             mute: BTreeSet::new(),
+            lose: None,
         };
         house.open(founder, state.records().to_vec(), settings);
         house.settle();
@@ -190,20 +208,75 @@ impl House {
         self.input(device, Input::Frame(frame)).expect("frames never fail");
     }
 
+    /// Puts a frame into a device, and tells why it was refused, if it was.
+    pub(crate) fn inject(&mut self, device: usize, frame: &[u8]) -> Option<Refusal> {
+        let before = self.devices[device].events.len();
+        self.deliver(device, frame);
+        self.devices[device].events[before..].iter().find_map(|event| match event {
+            Event::Refused(refusal) => Some(*refusal),
+            _ => None,
+        })
+    }
+
+    /// What a device stored, and what it knows: to see that nothing changed.
+    pub(crate) fn snapshot(&self, device: usize) -> Snapshot {
+        Snapshot {
+            store: self.devices[device].store.clone(),
+            epoch: self.devices[device].session.epoch(),
+            members: self.members(device),
+            sent: self.recorded.len(),
+        }
+    }
+
+    /// Does something, and returns the frames that a device sent meanwhile.
+    pub(crate) fn sent_by(&mut self, device: usize, act: impl FnOnce(&mut Self)) -> Vec<Vec<u8>> {
+        let before = self.recorded.len();
+        act(self);
+        let sent = self.recorded[before..].iter().filter(|(from, _)| *from == device);
+        sent.map(|(_, frame)| frame.clone()).collect()
+    }
+
+    /// What a newcomer introduced itself with last; nothing of the rest is on its way any more.
+    pub(crate) fn introduction(&mut self, device: usize) -> Vec<u8> {
+        self.wire.clear();
+        let introduced = |(from, frame): &&(usize, Vec<u8>)| *from == device && frame[0] == 0x21;
+        self.recorded.iter().rfind(introduced).expect("an introduction").1.clone()
+    }
+
+    /// A frame that says this, as this device sends it, and that nobody hears.
+    pub(crate) fn frame(&mut self, device: usize, body: &[u8]) -> Vec<u8> {
+        let sent = self.sent_by(device, |house| house.publish(device, body));
+        self.wire.clear();
+        sent.last().expect("a frame").clone()
+    }
+
     /// Delivers what is on its way, and what that causes, without time passing.
     pub(crate) fn deliver_all(&mut self) {
         let mut frames = 0;
         while let Some((from, frame)) = self.wire.pop_front() {
             frames += 1;
             assert!(frames < 200_000, "the house does not fall quiet");
+            let lost = self.count_down();
             for device in 0..self.devices.len() {
                 let hears = !self.devices[device].asleep
                     && self.devices[device].side == self.devices[from].side;
-                if device != from && hears {
+                let lost = lost.is_some_and(|whom| whom.is_none_or(|whom| whom == device));
+                if device != from && hears && !lost {
                     self.deliver(device, &frame);
                 }
             }
         }
+    }
+
+    /// Whether the next frame gets lost, and to whom.
+    fn count_down(&mut self) -> Option<Option<usize>> {
+        let (left, whom) = self.lose?;
+        if left == 0 {
+            self.lose = None;
+            return Some(whom);
+        }
+        self.lose = Some((left - 1, whom));
+        None
     }
 
     /// Lets some seconds pass, so that everything under way comes to its end.
@@ -290,7 +363,7 @@ impl House {
 
     /// The members that a device knows of, itself included.
     pub(crate) fn members(&self, device: usize) -> BTreeSet<ParticipantId> {
-        self.devices[device].session.members().map(|(key, _)| key.id()).collect()
+        self.devices[device].session.members().iter().map(|(key, _)| key.id()).collect()
     }
 
     /// All these devices have the same members, are on one epoch, and hear each other.

@@ -1,5 +1,16 @@
 //! V2 sessions in conversation: what `docs/PROTOCOL.md` §3 promises.
 #![allow(dead_code, reason = "each module uses its part of the house")]
 
+mod forge;
+mod g01_only_members_read;
+mod g02_senders;
+mod g03_once;
+mod g04_the_past;
+mod g05_evicted;
+mod g06_locked_out;
+mod g07_newcomers;
+mod g08_joining;
 mod house;
+mod lost_frames;
+mod partitions;
 mod smoke;

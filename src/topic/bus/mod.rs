@@ -2,7 +2,9 @@
 //! out goes where it belongs. Not here: actix, cryptography, connections.
 
 mod door;
+mod frames;
 mod newcomers;
+mod outgoing;
 mod outputs;
 
 use std::collections::BTreeMap;
@@ -12,11 +14,12 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesUnordered;
-use stringphone_protocol::{Command, CommandError, Input, Moment, ParticipantId, Refusal, Session};
+use stringphone_protocol::{
+    Command, CommandError, Epoch, Input, Moment, ParticipantId, Refusal, Session,
+};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::CancellationToken;
@@ -24,20 +27,20 @@ use tokio_util::sync::CancellationToken;
 use super::STOPPING;
 use super::admission::{Introduction, Outcome, Policy};
 use super::attachment::Attachment;
-use super::open::{Entropy, Opened};
+use super::handle::Member;
+use super::open::{Entropy, Opened, Time};
+use super::publish::Outgoing;
 use super::shared::{Shared, Status};
-use crate::carrier::Inbound;
 use crate::error::TopicError;
 use crate::event::{Event, LinkId, Participant, Stats};
 use crate::feed::Writer;
 use crate::store::{Store, StoreError};
 use crate::subscription::{Received, Unverified};
 use newcomers::Newcomer;
+use outgoing::Waiters;
 
 /// Rounds of one turn, before other actors of the arbiter get theirs.
 const TURN: usize = 8;
-/// Frames taken from one link in a round, before the others are looked at.
-const FRAMES: usize = 8;
 
 /// A commit under way, which brings the store back.
 type Commit = BoxFuture<'static, Result<Box<dyn Store>, StoreError>>;
@@ -48,8 +51,7 @@ type Decision = BoxFuture<'static, (ParticipantId, u64, Option<Outcome>)>;
 pub(super) struct Bus {
     session: Box<dyn Session>,
     entropy: Entropy,
-    /// The zero of the session's clock.
-    epoch: Instant,
+    time: Time,
     timer: Option<(u64, Pin<Box<Sleep>>)>,
 
     store: Option<Box<dyn Store>>,
@@ -59,9 +61,11 @@ pub(super) struct Bus {
 
     links: Vec<Attachment>,
     max_frame: usize,
-    queue: mpsc::Receiver<Bytes>,
-    /// A message that waits for room on the links.
-    waiting: Option<Bytes>,
+    queue: mpsc::Receiver<Outgoing>,
+    /// A message that waits for room on the links, or in a frame.
+    waiting: Option<Outgoing>,
+    /// Who waits for receipts, or for something that the session makes. Most topics have none.
+    waiters: Option<Box<Waiters>>,
 
     policy: Policy,
     introductions: Option<mpsc::Sender<Introduction>>,
@@ -91,14 +95,14 @@ impl Bus {
     pub(super) fn new(
         opened: Opened,
         policy: Policy,
-        queue: mpsc::Receiver<Bytes>,
+        queue: mpsc::Receiver<Outgoing>,
         capacity: usize,
         shared: Arc<Shared>,
     ) -> Self {
-        let bus = Self {
+        let mut bus = Self {
             session: opened.session,
             entropy: opened.entropy,
-            epoch: Instant::now(),
+            time: opened.time,
             timer: None,
             store: Some(opened.store),
             commit: None,
@@ -107,6 +111,7 @@ impl Bus {
             max_frame: opened.max_frame,
             queue,
             waiting: None,
+            waiters: None,
             policy,
             introductions: None,
             newcomers: BTreeMap::new(),
@@ -127,6 +132,8 @@ impl Bus {
         if bus.session.is_ready() {
             bus.shared.set(Status::Ready);
         }
+        // A session that was restored has something to say.
+        bus.drain();
         bus
     }
 
@@ -157,10 +164,17 @@ impl Bus {
 
     /// Puts something into the session, and acts on what comes out.
     fn input(&mut self, input: Input<'_>) -> Result<(), CommandError> {
-        let now = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let handled = self.session.handle(input, &mut Moment::new(now, &mut *self.entropy));
+        let handled = self.put(input);
         self.drain();
         handled
+    }
+
+    /// Puts something into the session; more follows before anything is taken out.
+    fn put(&mut self, input: Input<'_>) -> Result<(), CommandError> {
+        let (now, wall) = self.time.now();
+        let mut moment = Moment::new(now, &mut *self.entropy);
+        moment.wall = wall;
+        self.session.handle(input, &mut moment)
     }
 
     /// Carries out a command, and answers once everything that it caused is stored.
@@ -186,12 +200,6 @@ impl Bus {
                 drop(outcome.send(Ok(())));
             }
         }
-    }
-
-    fn publish(&mut self, body: &[u8]) -> Result<(), CommandError> {
-        self.input(Input::Command(Command::Publish(body)))?;
-        self.stats.published += 1;
-        Ok(())
     }
 
     fn poll_commit(&mut self, cx: &mut Context<'_>) -> bool {
@@ -225,7 +233,7 @@ impl Bus {
             return false;
         };
         if self.timer.as_ref().is_none_or(|(armed, _)| *armed != deadline) {
-            let until = self.epoch + Duration::from_millis(deadline);
+            let until = self.time.zero + Duration::from_millis(deadline);
             self.timer = Some((deadline, Box::pin(tokio::time::sleep_until(until))));
         }
         let due = self.timer.as_mut().is_some_and(|(_, sleep)| sleep.poll_unpin(cx).is_ready());
@@ -234,37 +242,6 @@ impl Bus {
             let _ = self.input(Input::Timer);
         }
         due
-    }
-
-    /// Takes messages from the queue while the links have room.
-    fn poll_queue(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.commit.is_some() || self.flushing.is_some() {
-            return false;
-        }
-        if self.waiting.is_none() {
-            match self.queue.poll_recv(cx) {
-                Poll::Ready(Some(body)) => self.waiting = Some(body),
-                // The last handle is gone, or somebody called `stop`.
-                Poll::Ready(None) => {
-                    self.flushing = Some(self.flush());
-                    return true;
-                }
-                Poll::Pending => return false,
-            }
-        }
-        // All are asked, so that each wakes us; and a place that one of them holds for us is given
-        // back while another has none: other topics may need it.
-        let ask = |room: bool, link: &mut Attachment| link.poll_room(cx).is_ready() && room;
-        if !self.links.iter_mut().fold(true, ask) {
-            self.links.iter_mut().for_each(Attachment::give_up_room);
-            return false;
-        }
-        if let Some(body) = self.waiting.take()
-            && self.publish(&body).is_err()
-        {
-            self.stats.unsent += 1;
-        }
-        true
     }
 
     /// No more messages are taken; those in the queue are still published.
@@ -324,47 +301,14 @@ impl Bus {
     }
 
     /// Finds what fits into the smallest frame of all links.
-    fn measure(&self) {
+    fn measure(&mut self) {
         self.shared.links.store(self.links.len(), Ordering::Relaxed);
         let frame = self.links.iter().map(Attachment::max_frame).min().unwrap_or(usize::MAX);
-        let body = frame.min(self.max_frame).saturating_sub(self.session.overhead());
+        let frame = frame.min(self.max_frame);
+        let body = frame.saturating_sub(self.session.overhead());
         self.shared.max_body.store(body, Ordering::Relaxed);
-    }
-
-    fn poll_links(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut moved = false;
-        for at in 0..self.links.len() {
-            for _ in 0..FRAMES {
-                // While records are on their way to the store, frames are better left with the
-                // link: what they cause would have to wait in the session.
-                if self.commit.is_some() || self.queue.is_closed() {
-                    return moved;
-                }
-                let Some(link) = self.links.get_mut(at) else { break };
-                let Poll::Ready(Some(inbound)) = link.poll_inbound(cx) else { break };
-                moved = true;
-                self.take(at, inbound);
-            }
-        }
-        moved
-    }
-
-    fn take(&mut self, at: usize, inbound: Inbound) {
-        match inbound {
-            Inbound::Frame(frame) => drop(self.input(Input::Frame(&frame))),
-            Inbound::Up => self.link_changed(at, true, |link, name| Event::LinkUp { link, name }),
-            Inbound::Down(down) => self.link_changed(at, false, |link, name| Event::LinkDown {
-                link,
-                name,
-                reason: down.reason,
-                retry_in: down.retry_in,
-            }),
-            Inbound::Lost(frames) => {
-                if let Some(link) = self.links.get(at).map(|link| link.id) {
-                    self.lost(link, frames);
-                }
-            }
-        }
+        // It never fails.
+        let _ = self.put(Input::FrameLimit(frame));
     }
 
     fn link_changed(&mut self, at: usize, up: bool, event: impl FnOnce(LinkId, String) -> Event) {
@@ -390,5 +334,24 @@ impl Bus {
 impl Bus {
     pub(super) fn participants(&self) -> Vec<Participant> {
         self.session.participants().into_iter().map(Participant::new).collect()
+    }
+
+    pub(super) fn members(&self) -> Vec<Member> {
+        let members = self.session.members().into_iter();
+        members
+            .map(|(key, role)| {
+                let participant = Participant::new(key);
+                let name = self.session.name_of(participant.id()).map(String::from);
+                Member { participant, role, name }
+            })
+            .collect()
+    }
+
+    pub(super) fn name_of(&self, id: ParticipantId) -> Option<String> {
+        self.session.name_of(id).map(String::from)
+    }
+
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        self.session.epoch()
     }
 }

@@ -9,6 +9,7 @@ use stringphone_protocol::{Output, Record};
 use tokio::time::Instant;
 
 use super::Bus;
+use crate::error::TopicError;
 use crate::event::{Event, LinkId, Participant};
 use crate::store::{COMMIT, within};
 use crate::subscription::{Received, Unverified};
@@ -59,9 +60,9 @@ impl Bus {
 
     fn happened(&mut self, event: protocol::Event) {
         match event {
-            protocol::Event::Message { from, body, .. } => {
+            protocol::Event::Message { from, body, id, .. } => {
                 self.stats.received += 1;
-                self.deliver(&Received { from, body: body.into() });
+                self.deliver(Received { from, body: body.into(), id });
             }
             protocol::Event::Unverified { claimed, body, .. } => {
                 let message = Unverified { claimed, body: body.into() };
@@ -86,11 +87,47 @@ impl Bus {
                     self.tell_refused(refusal);
                 }
             }
+            other => self.happened_in_v2(other),
+        }
+    }
+
+    fn happened_in_v2(&mut self, event: protocol::Event) {
+        match event {
+            protocol::Event::Confirmed { tickets, by, missing } => {
+                self.confirmed(tickets, by, missing);
+            }
+            protocol::Event::Unconfirmed { tickets, by } => self.unconfirmed(tickets, &by),
+            protocol::Event::Invited(invitation) => self.invited(invitation),
+            protocol::Event::PinOffered(pin) => self.pin_offered(pin),
+            protocol::Event::Uncertain { from, body, id, .. } => {
+                self.tell(Event::Uncertain(Received { from, body: body.into(), id }));
+            }
+            protocol::Event::Expired(from) => self.tell(Event::Expired(from)),
+            protocol::Event::Unverifiable(from) => self.tell(Event::Unverifiable(from)),
+            protocol::Event::Epoch(epoch) => self.tell(Event::Epoch(epoch)),
+            protocol::Event::PinBurnt => self.tell(Event::PinBurnt),
+            protocol::Event::Behind => self.tell(Event::Behind),
+            protocol::Event::CaughtUp(id) => self.tell(Event::CaughtUp(id)),
+            protocol::Event::Cloned(id) => self.tell(Event::Cloned(id)),
+            protocol::Event::RolledBack => self.tell(Event::RolledBack),
+            protocol::Event::InsiderAlarm => self.tell(Event::InsiderAlarm),
+            protocol::Event::PinRejected => self.failed = Some(TopicError::PinRejected),
+            protocol::Event::Evicted => {
+                self.tell(Event::Evicted);
+                self.failed = Some(TopicError::Evicted);
+            }
             _ => {}
         }
     }
 
-    fn deliver(&mut self, message: &Received) {
+    fn deliver(&mut self, message: Received) {
+        // One subscriber is the usual case, and needs no copy.
+        if let [subscriber] = self.subscribers.as_slice() {
+            if !subscriber.push(message) {
+                self.subscribers.clear();
+            }
+            return;
+        }
         self.subscribers.retain(|subscriber| subscriber.push(message.clone()));
     }
 

@@ -38,6 +38,7 @@ const CATCH_UP_INTERVAL: u64 = 10_000;
 const ANSWERED: usize = 64;
 
 /// Everybody who wants in, and by what right.
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(in crate::v2) struct Admissions {
     newcomers: BTreeMap<ParticipantId, Newcomer>,
     invitations: BTreeMap<InvitationId, Issued>,
@@ -66,6 +67,7 @@ impl Default for Admissions {
 }
 
 /// Somebody that waits for a person's decision, or was turned down.
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 struct Newcomer {
     introduction: Introduction,
     until: u64,
@@ -73,6 +75,7 @@ struct Newcomer {
 }
 
 /// An invitation of ours.
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 struct Issued {
     invitation: Invitation,
     /// On our own clock.
@@ -82,6 +85,7 @@ struct Issued {
 }
 
 /// A PIN of ours, and the exchange under way.
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 struct Offer {
     pin: Pin,
     until: u64,
@@ -89,6 +93,7 @@ struct Offer {
     exchange: Option<PinExchange>,
 }
 
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 struct PinExchange {
     introduction: Introduction,
     transcript: Digest,
@@ -100,6 +105,7 @@ struct PinExchange {
 }
 
 /// A member that wants to catch up.
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 struct Asker {
     introduction: Introduction,
     key: SecretBytes,
@@ -305,6 +311,10 @@ impl Room {
     fn reply_again(&mut self, introduction: &Introduction, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         let pending = self.pending.get(&introduction.key.id()).ok_or(Refusal::Duplicate)?;
         let role = pending.role;
+        // Anybody can repeat it.
+        if !self.admissions.strangers.take(cx.now) {
+            return Err(Refusal::PoolFull);
+        }
         self.hand_over(introduction, role, &introduction.hash, None, cx)
             .map_err(|_| Refusal::Duplicate)
     }
@@ -439,11 +449,15 @@ impl Room {
         Ok(())
     }
 
-    /// Somebody else challenges a member that asks: one is enough.
-    pub(in crate::v2) fn overhear(&mut self, challenge: &Challenge<'_>) {
+    /// Another member challenges a member that asks: one is enough.
+    pub(in crate::v2) fn overhear(&mut self, challenge: &Challenge<'_>, cx: &Cx<'_>) {
+        let by_member = self.has_member(&challenge.key);
         if let Some(asker) = self.admissions.askers.get_mut(&challenge.recipient)
             && short(&asker.introduction.hash) == challenge.introduction
-            && asker.transcript.is_none()
+            && asker.challenge_at.is_some()
+            && by_member
+            && self.admissions.proven.take(cx.now)
+            && challenge.is_signed(&asker.introduction.hash, self.topic.as_bytes())
         {
             asker.challenge_at = None;
         }
@@ -472,7 +486,14 @@ impl Room {
             exchange.introduction.key.id() == answer.sender
                 && short(&exchange.transcript) == answer.transcript
         };
-        let exchange = offer.exchange.take_if(ours).ok_or(Refusal::Unasked)?;
+        if !offer.exchange.as_mut().is_some_and(ours) {
+            return Err(Refusal::Unasked);
+        }
+        // Anybody can write such an answer, or repeat one.
+        if !self.admissions.strangers.take(cx.now) {
+            return Err(Refusal::PoolFull);
+        }
+        let exchange = offer.exchange.take().ok_or(Refusal::Unasked)?;
         // Whoever has not signed the introduction can't burn the PIN by answering it.
         if !answer.is_signed(&exchange.introduction.key, &exchange.transcript) {
             offer.exchange = Some(exchange);
@@ -508,6 +529,9 @@ impl Room {
         let kem = crate::v2::crypto::hash("stringphone/2 KEM key", &[&asker.introduction.kem]);
         remember(&mut self.admissions.answered, kem);
         remember(&mut self.admissions.last_answers, (answer.sender, cx.now));
+        // It may have been left out of this generation because it was no member yet when that
+        // began: what was said until now is not for it.
+        self.step(cx);
         self.reply(&asker.introduction, incarnation, role, &transcript, Some(&asker.key), cx)
             .ok_or(Refusal::NotAllowed)
     }
@@ -544,6 +568,10 @@ impl Room {
             && !self.members.contains_key(&id)
         {
             return Err(CommandError::RosterFull(limit));
+        }
+        // Whoever is let in has to be written down.
+        if self.log.is_full() {
+            return Err(CommandError::TooMany(cx.settings.limits.operations));
         }
         // At most two may share a short name.
         let alike = self.members.range(ids_of(sender_hint(id))).filter(|(known, _)| **known != id);
@@ -612,12 +640,8 @@ impl Room {
             Role::Keeper => Action::Keeper,
         };
         self.admissions.newcomers.remove(&id);
-        // A PIN is for one device.
-        self.admissions.offer.take_if(|offer| {
-            offer.exchange.as_ref().is_some_and(|done| done.introduction.key == key)
-        });
         remember(&mut self.admissions.answered, pending.introduction);
-        self.spend_invitation(&key, cx);
+        self.spend(&key, cx);
         self.state(action, key, incarnation, &pending.name, cx);
         cx.store(vec![records::pending_gone(id)]);
         self.evaluate(cx);
@@ -688,7 +712,7 @@ impl Room {
         for id in &lapsed {
             if let Some(pending) = self.pending.remove(id) {
                 remember(&mut self.admissions.answered, pending.introduction);
-                self.spend_invitation(&pending.member.public_key(), cx);
+                self.spend(&pending.member.public_key(), cx);
             }
             cx.store(vec![records::pending_gone(*id)]);
             cx.event(Event::Lapsed(*id));
@@ -698,9 +722,16 @@ impl Room {
         }
     }
 
-    /// An invitation is for one admission, whether it came to something or not: otherwise a
-    /// recorded introduction could be replayed until it expires.
-    fn spend_invitation(&mut self, by: &PublicKey, cx: &mut Cx<'_>) {
+    /// An invitation, or a PIN, is for one admission, whether it came to something or not:
+    /// otherwise a recorded introduction could be replayed until it expires.
+    fn spend(&mut self, by: &PublicKey, cx: &mut Cx<'_>) {
+        let used = |offer: &mut Offer| {
+            let exchange = offer.exchange.as_ref().filter(|exchange| exchange.confirmed);
+            exchange.is_some_and(|exchange| exchange.introduction.key == *by)
+        };
+        if self.admissions.offer.take_if(used).is_some() {
+            cx.event(Event::PinBurnt);
+        }
         let mut spent = Vec::new();
         self.admissions.invitations.retain(|id, issued| {
             let stays = issued.redeemed_by.as_ref() != Some(by);

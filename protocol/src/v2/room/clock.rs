@@ -15,18 +15,21 @@ const QUESTION_INTERVAL: u64 = 10_000;
 
 /// What a device without a clock knows of the time.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(super) struct Clock {
     question: Option<Question>,
     answer: Option<Answer>,
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "model", derive(Hash))]
 struct Question {
     nonce: u64,
     asked: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "model", derive(Hash))]
 struct Answer {
     /// A keeper's time, in milliseconds since 1970 UTC…
     wall: u64,

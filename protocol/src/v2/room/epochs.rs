@@ -105,7 +105,7 @@ impl Room {
         }
         let generation = Generation::new(self.topic, held, cx.now);
         cx.store(vec![records::generation(&generation)]);
-        self.superseded.extend(parent);
+        self.superseded.extend(parent.filter(|parent| self.epochs.holds(parent)));
         self.epochs.add(generation);
         self.choose(cx);
         self.ask_at = self.ask_at.filter(|_| !self.is_clean());
@@ -145,6 +145,8 @@ impl Room {
         self.epochs.add(generation);
         self.heal_at = None;
         self.choose(cx);
+        // We have a clean generation: that we had none is no reason to ask any more.
+        self.ask_at = None;
         self.announce_kem_key(cx);
         Ok(())
     }
@@ -169,9 +171,11 @@ impl Room {
             }
         }
         let count = u8::try_from(entries.len().div_ceil(each)).unwrap_or(u8::MAX);
-        (0..)
+        (0_usize..)
             .zip(entries.chunks(each))
             .map(|(part, entries)| {
+                // Both are for people who look on; beyond 255 they stop counting.
+                let part = u8::try_from(part).unwrap_or(u8::MAX);
                 let mut body = Vec::from(recipe.to_bytes());
                 body.put(id).u8(part).u8(count);
                 for entry in entries {

@@ -90,10 +90,12 @@ impl Room {
         self.announce_kem_key(cx);
     }
 
-    /// Nobody did, for now.
-    pub(in crate::v2) fn ask_later(&mut self, at: u64) {
+    /// Nobody did, for now. We go on until each generation that we know of was tried: those on the
+    /// other side of a partition may know only an early one, and not speak again.
+    pub(in crate::v2) fn ask_later(&mut self, attempts: usize, at: u64) {
         self.stop_asking(at);
-        if !self.is_clean() {
+        let tried = attempts.checked_rem(self.epochs.catch_up_keys().count()).unwrap_or(0);
+        if !self.is_clean() || tried > 0 {
             self.ask_at = Some(at);
         }
     }

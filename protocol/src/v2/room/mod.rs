@@ -5,6 +5,8 @@ mod admit;
 mod clock;
 mod epochs;
 mod life;
+#[cfg(feature = "model")]
+mod model;
 mod publish;
 mod receipts;
 mod receive;
@@ -92,6 +94,7 @@ pub(super) struct Out<'a> {
 }
 
 /// Our KEM keys: the one that was announced, and the one before.
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 struct KemKeys {
     current: Option<KemSecret>,
     past: Option<(KemSecret, u64)>,
@@ -102,6 +105,7 @@ struct KemKeys {
 }
 
 /// A newcomer that holds the epoch's secret, and that no operation admits yet.
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 struct Pending {
     member: Box<Member>,
     role: Role,
@@ -111,6 +115,7 @@ struct Pending {
     until: u64,
 }
 
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(super) struct Room {
     topic: TopicId,
     suite: Suite,

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use super::{Cx, Out, Room, records};
 use crate::v2::body::{Run, Shared, kind};
 use crate::v2::crypto::Digest;
-use crate::v2::message::{OVERHEAD, Said};
+use crate::v2::message::{OVERHEAD, Said, sender_hint};
 use crate::v2::wire::{MAX_LENGTH, Write};
+use crate::outbox::Outbox;
 use crate::{CommandError, Event, PublishOptions};
 
 /// Counters are reserved in blocks of this size.
@@ -17,6 +18,7 @@ const LAST: u64 = (1 << 40) - 1;
 
 /// Our counter of frames.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(super) struct Counter {
     next: u64,
     /// Stored: whatever happens, nothing from here on was used.
@@ -181,11 +183,22 @@ impl Room {
         true
     }
 
+    /// What was taken before we learned that we are out: no window outlives the room.
+    pub(in crate::v2) fn last_deliveries(&mut self, outbox: &mut Outbox) {
+        for event in self.deliveries.drain(..) {
+            outbox.event(event);
+        }
+    }
+
     fn store_windows(&mut self, out: &mut Out<'_>) {
         let every = out.settings.frames_per_commit.max(1);
         let dirty = core::mem::take(&mut self.dirty);
         let mut due = Vec::new();
         for id in dirty {
+            // What is confirmed has to be in a window that is stored.
+            let hint = sender_hint(id);
+            let confirms = self.due_receipts.iter().any(|(sender, _)| *sender == hint);
+            let every = if confirms { 1 } else { every };
             let Some(member) = self.members.get_mut(&id) else { continue };
             if member.window.is_due(every) {
                 due.push(records::window(id, member.incarnation, &member.window));

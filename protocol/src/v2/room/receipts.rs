@@ -11,16 +11,20 @@ use crate::{Event, ParticipantId};
 
 /// Frames whose receipts are awaited at the same time.
 const AWAITED: usize = 256;
+/// Bytes of one entry of a receipt.
+const RECEIPT: usize = 15;
 /// How long receipts are awaited.
 const PATIENCE: u64 = 600_000;
 
 /// Frames that we asked receipts for, by counter.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(super) struct Receipts {
     awaited: BTreeMap<u64, Awaited>,
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 struct Awaited {
     tickets: Vec<u64>,
     missing: BTreeSet<ParticipantId>,
@@ -53,7 +57,7 @@ impl Room {
     /// Confirms what was delivered; its windows are stored.
     pub(super) fn send_receipts(&mut self, out: &mut Out<'_>) {
         let due = core::mem::take(&mut self.due_receipts);
-        let each = Self::room_in_frame(out).checked_div(15).unwrap_or(0).max(1);
+        let each = Self::room_in_frame(out).checked_div(RECEIPT).unwrap_or(0).max(1);
         let mut runs: Vec<(SenderHint, u64, u16)> = Vec::new();
         for (sender, counter) in due {
             match runs.last_mut() {
@@ -68,7 +72,7 @@ impl Room {
             }
         }
         for runs in runs.chunks(each) {
-            let mut body = Vec::with_capacity(runs.len().saturating_mul(15));
+            let mut body = Vec::with_capacity(runs.len().saturating_mul(RECEIPT));
             for (sender, first, count) in runs {
                 body.put(sender).u40(*first).u16(*count);
             }
@@ -82,6 +86,8 @@ impl Room {
         body: &[u8],
         cx: &mut Cx<'_>,
     ) -> Option<()> {
+        // First whether it is whole.
+        (body.len().checked_rem(RECEIPT) == Some(0)).then_some(())?;
         let mut reader = Reader::new(body);
         while !reader.is_empty() {
             let (hint, first, count) = (reader.array()?, reader.u40()?, reader.u16()?);

@@ -125,10 +125,7 @@ impl Room {
     ) -> Result<(), Refusal> {
         match checked.standing {
             Standing::Ourselves => self.hear_ourselves(&checked, cx),
-            Standing::Cloned => {
-                cx.event(Event::Cloned(checked.sender));
-                Err(Refusal::Cloned)
-            }
+            Standing::Cloned => self.hear_clone(&checked, cx),
             Standing::Returned => self.mark(&checked, cx),
             Standing::Pending => self.welcome(checked, cx),
             Standing::Member => self.hear(checked, cx),
@@ -144,15 +141,27 @@ impl Room {
         Err(Refusal::Cloned)
     }
 
+    /// Somebody went back to an old state, or is a copy. If it says hello, it wants to know.
+    fn hear_clone(&mut self, checked: &Checked, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        cx.event(Event::Cloned(checked.sender));
+        if checked.opened.kind == kind::HELLO && self.marks.take(cx.now) {
+            self.send_mark(checked.sender, cx);
+        }
+        Err(Refusal::Cloned)
+    }
+
     fn hear(&mut self, checked: Checked, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         let member = self.members.get_mut(&checked.sender).ok_or(Refusal::UntrustedSender)?;
         if member.incarnation != checked.incarnation {
             return Err(Refusal::UntrustedSender);
         }
-        // A frame of the same burst may have been the same.
+        // Another frame of the same burst may have had this counter.
         let seen = member.window.look(checked.opened.counter, checked.digest);
-        if !matches!(seen, Seen::No | Seen::Uncertain) {
-            return Err(Refusal::Duplicate);
+        match seen {
+            Seen::No | Seen::Uncertain => {}
+            Seen::Other => return self.hear_clone(&checked, cx),
+            Seen::Yes if checked.opened.kind == kind::HELLO => return self.mark(&checked, cx),
+            Seen::Yes | Seen::Same => return Err(Refusal::Duplicate),
         }
         self.follow(&checked.generation, checked.step, cx)?;
         if let Some(member) = self.members.get_mut(&checked.sender) {
@@ -189,7 +198,7 @@ impl Room {
             kind::ROSTER => self.take_operations(body, cx),
             kind::REKEY => return self.take_rekey(sender, &checked.generation, body, cx),
             kind::KEM_KEY => self.take_kem_key(sender, counter, body, cx),
-            kind::HELLO => self.take_hello(sender, body, cx),
+            kind::HELLO => self.take_hello(sender, counter, body, cx),
             kind::MARK => self.take_mark(body, cx),
             kind::RECEIPT => self.take_receipt(sender, body, cx),
             kind::TIME_QUESTION => self.take_time_question(body, cx),
@@ -263,14 +272,18 @@ impl Room {
 
     /// A pending newcomer's first words: it has the secret, so it is admitted.
     fn welcome(&mut self, checked: Checked, cx: &mut Cx<'_>) -> Result<(), Refusal> {
-        let pending = self.pending.get_mut(&checked.sender).ok_or(Refusal::UntrustedSender)?;
+        let Some(pending) = self.pending.get_mut(&checked.sender) else {
+            // An earlier hello of the same burst admitted it.
+            return self.hear(checked, cx);
+        };
         if pending.member.incarnation != checked.incarnation {
             return Err(Refusal::UntrustedSender);
         }
         pending.member.window.take(checked.opened.counter, checked.digest);
         self.admit_pending(checked.sender, cx);
         self.dirty.insert(checked.sender);
+        let counter = checked.opened.counter;
         let body: Vec<u8> = checked.opened.into_body();
-        self.take_hello(checked.sender, &body, cx).ok_or(Refusal::Malformed)
+        self.take_hello(checked.sender, counter, &body, cx).ok_or(Refusal::Malformed)
     }
 }

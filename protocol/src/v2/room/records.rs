@@ -127,12 +127,11 @@ fn hex(bytes: &Digest) -> String {
 }
 
 impl Room {
-    /// Everything: what is stored when we found or join a topic.
-    pub(in crate::v2) fn all_records(&self, identity: &Identity, name: &str) -> Vec<Record> {
+    /// What is stored when we found or join a topic, besides who we are and what it is called.
+    pub(in crate::v2) fn all_records(&self) -> Vec<Record> {
         let mut membership = self.log.founding.to_bytes();
         membership.u32(self.incarnation);
-        let mut records = newcomer_records(identity, self.suite, name);
-        records.push(Record::put(MEMBERSHIP, VERSION, &membership));
+        let mut records = vec![Record::put(MEMBERSHIP, VERSION, &membership)];
         records.extend(
             self.log.raw().enumerate().map(|(number, (_, bytes))| operation(number, bytes)),
         );

@@ -2,7 +2,7 @@
 //! Not here: what a set of them means, which is [`standing`](crate::v2::standing).
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -33,6 +33,7 @@ const LISTED: usize = 16;
 
 /// What is under way to make everybody's operations the same.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(super) struct Sync {
     /// When we send others what they lack.
     pub(super) send_at: Option<u64>,
@@ -41,6 +42,19 @@ pub(super) struct Sync {
     /// When we say hello because we lack something.
     pub(super) hello_at: Option<u64>,
     last_hello: Option<u64>,
+    /// Authors of operations that we could not take: perhaps we hold others of theirs than the
+    /// sender, so that how many says nothing.
+    doubted: BTreeSet<ParticipantId>,
+}
+
+impl Sync {
+    fn doubt(&mut self, operation: &[u8]) {
+        if let Some(operation) = Operation::parse(operation)
+            && self.doubted.len() < LISTED
+        {
+            self.doubted.insert(operation.author);
+        }
+    }
 }
 
 /// Making operations.
@@ -89,7 +103,9 @@ impl Room {
         }
         let (key, incarnation) = (member.public_key(), member.incarnation);
         let last = self.log.tip(id);
-        self.state(Action::Evicted { last }, key, incarnation, "", cx);
+        if !self.state(Action::Evicted { last }, key, incarnation, "", cx) {
+            return Err(CommandError::TooMany(cx.settings.limits.operations));
+        }
         self.send_operations(&BTreeMap::new(), Some(1), cx);
         self.evaluate(cx);
         self.rekey(cx)
@@ -105,7 +121,9 @@ impl Room {
         let member = self.members.get(&id).ok_or(CommandError::Unknown(id))?;
         let (key, incarnation) = (member.public_key(), member.incarnation);
         if member.role == Role::Member {
-            self.state(Action::Keeper, key, incarnation, "", cx);
+            if !self.state(Action::Keeper, key, incarnation, "", cx) {
+                return Err(CommandError::TooMany(cx.settings.limits.operations));
+            }
             self.send_operations(&BTreeMap::new(), Some(1), cx);
             self.evaluate(cx);
         }
@@ -125,19 +143,26 @@ impl Room {
 /// Taking them in.
 impl Room {
     pub(super) fn take_operations(&mut self, body: &[u8], cx: &mut Cx<'_>) -> Option<()> {
+        // First whether it is whole: a lie at its end takes nothing of it.
         let mut reader = Reader::new(body);
-        let (mut new, mut lacking) = (false, false);
+        let mut operations = Vec::new();
         while !reader.is_empty() {
             let length = reader.u16()?;
-            let operation = reader.take(length.into())?;
+            operations.push(reader.take(length.into())?);
+        }
+        let (mut new, mut lacking) = (false, false);
+        for operation in operations {
             match self.add_operation(operation, cx) {
                 Added::New => new = true,
-                Added::Early => lacking = true,
-                Added::Known | Added::Refused | Added::Full => {}
+                Added::Early => {
+                    lacking = true;
+                    self.sync.doubt(operation);
+                }
+                // Somebody sent what we meant to send.
+                Added::Known => self.sync.send_at = None,
+                Added::Refused | Added::Full => {}
             }
         }
-        // Somebody sent what we meant to send.
-        self.sync.send_at = None;
         if new {
             self.evaluate(cx);
         }
@@ -222,7 +247,7 @@ impl Room {
     /// The roster says so: we have joined.
     fn become_member(&mut self, cx: &mut Cx<'_>) {
         self.joined = true;
-        cx.store(self.all_records(cx.identity, &cx.settings.name));
+        cx.store(self.all_records());
         cx.event(Event::Ready);
         self.announce_kem_key(cx);
     }
@@ -240,7 +265,13 @@ impl Room {
     pub(super) fn summarize(&self, body: &mut Vec<u8>) {
         let count = u32::try_from(self.log.len()).unwrap_or(u32::MAX);
         body.u32(count).put(&self.log.digest());
-        for (author, count) in self.log.counts().into_iter().take(LISTED) {
+        // Of whom more than one chain is known, or suspected, all is sent.
+        let forked = self.log.forked();
+        let plain = |author: &ParticipantId| {
+            !forked.contains(author) && !self.sync.doubted.contains(author)
+        };
+        let counts = self.log.counts().into_iter().filter(|(author, _)| plain(author));
+        for (author, count) in counts.take(LISTED) {
             body.put(&sender_hint(author)).u16(u16::try_from(count).unwrap_or(u16::MAX));
         }
     }
@@ -248,6 +279,7 @@ impl Room {
     pub(super) fn take_hello(
         &mut self,
         sender: ParticipantId,
+        counter: u64,
         body: &[u8],
         cx: &mut Cx<'_>,
     ) -> Option<()> {
@@ -257,6 +289,15 @@ impl Room {
         let mut theirs = BTreeMap::new();
         while !reader.is_empty() {
             theirs.insert(reader.array()?, u32::from(reader.u16()?));
+        }
+        (theirs.len() <= LISTED).then_some(())?;
+        // It was further than it knows, unless this frame was merely late: then it knows better.
+        let next = self.members.get(&sender).map_or(0, |member| member.window.next());
+        if reason == reason::STARTED
+            && next > counter.saturating_add(1)
+            && self.marks.take(cx.now)
+        {
+            self.send_mark(sender, cx);
         }
         if reason == reason::CAUGHT_UP {
             cx.event(Event::CaughtUp(sender));
@@ -324,6 +365,7 @@ impl Room {
             self.sync.hello_at = None;
             self.sync.last_hello = Some(cx.now);
             self.hello(reason::ASKS, cx);
+            self.sync.doubted.clear();
         }
     }
 
@@ -337,11 +379,13 @@ impl Room {
         let max = Self::room_in_frame(&cx.out());
         let skip = latest.map_or(0, |latest| self.log.len().saturating_sub(latest));
         let mut counts: BTreeMap<ParticipantId, u32> = BTreeMap::new();
+        let forked = self.log.forked();
         let (mut bodies, mut body) = (Vec::new(), Vec::new());
         for ((_, bytes), (_, operation)) in self.log.raw().zip(self.log.operations()).skip(skip) {
             let count = counts.entry(operation.author).or_default();
             *count = count.saturating_add(1);
-            if held.get(&sender_hint(operation.author)).is_some_and(|held| *count <= *held) {
+            let theirs = held.get(&sender_hint(operation.author));
+            if theirs.is_some_and(|held| *count <= *held) && !forked.contains(&operation.author) {
                 continue;
             }
             if body.len().saturating_add(bytes.len()).saturating_add(2) > max && !body.is_empty() {
