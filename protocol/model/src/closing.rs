@@ -50,6 +50,12 @@ fn apart(world: &World, round: u8) -> Option<String> {
     }
     for device in 0..world.count() {
         let is_in = inside.contains(&device);
+        if is_in && !world.device(device).is_in() {
+            if world.may_go >> device & 1 == 1 {
+                continue;
+            }
+            return Some(format!("{device} is out, though nobody evicted it"));
+        }
         if is_in && world.must_go >> device & 1 == 1 {
             return Some(format!("{device} is a member, though the founder evicted it"));
         }
@@ -57,6 +63,9 @@ fn apart(world: &World, round: u8) -> Option<String> {
             return Some(format!("{device} is no member, though nobody evicted it"));
         }
     }
+    // Whoever was told that it is out has wiped its keys. That its eviction turns out to be void does
+    // not bring them back: somebody has to let it in again.
+    inside.retain(|device| world.device(*device).is_in());
     for device in inside.iter().copied() {
         let session = &world.device(device).session;
         let theirs: Vec<_> = session.members().iter().map(|(key, _)| key.id()).collect();

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use stringphone_protocol::v2::{HeldGeneration, V2Session, V2State};
 use stringphone_protocol::{
@@ -11,6 +12,9 @@ use stringphone_protocol::{
 };
 
 use crate::entropy::Entropy;
+
+/// Whether everything that happens is printed: for a path that was found.
+pub(crate) static EXPLAIN: AtomicBool = AtomicBool::new(false);
 
 #[derive(Clone)]
 pub(crate) struct Device {
@@ -134,7 +138,9 @@ impl Device {
     }
 
     fn note(&mut self, event: Event, done: &mut Done) {
-        if std::env::var_os("EXPLAIN").is_some() { eprintln!("      {} {event:?}", self.id()); }
+        if EXPLAIN.load(Ordering::Relaxed) {
+            println!("        {:.4} {event:?}", self.id().to_string());
+        }
         match event {
             Event::Message { from, id: Some(id), body, .. } => {
                 if !self.names.insert((from, id)) {
@@ -165,6 +171,16 @@ impl Device {
         let mut done = Done::default();
         self.drain(now, &mut done);
         done
+    }
+
+    /// Whether any frame can matter to it: not to somebody who is out, and does not ask to be in.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.session.topic().is_some() || self.session.deadline().is_some()
+    }
+
+    /// Whether it is in the topic, as far as it knows.
+    pub(crate) fn is_in(&self) -> bool {
+        self.session.is_ready()
     }
 
     pub(crate) fn current(&self) -> Option<HeldGeneration> {

@@ -23,6 +23,8 @@ pub(crate) struct HouseModel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Do(Step),
+    /// To everybody.
+    Send(usize),
     Deliver(usize, usize),
     Drop(usize, usize),
     Duplicate(usize, usize),
@@ -104,7 +106,7 @@ impl Model for HouseModel {
             return;
         }
         self.steps(world, actions);
-        frames(world, actions);
+        if self.scenario.cable { cable(world, actions) } else { links(world, actions) }
         let quiet = world.is_quiet();
         let ticks = if quiet { world.left.ticks } else { world.left.early_ticks };
         if ticks > 0 && world.deadline().is_some_and(|next| next <= world.now + NEAR_MS) {
@@ -174,6 +176,7 @@ impl HouseModel {
                 // What can't be done any more is forgone.
                 world.step(step);
             }
+            Action::Send(from) => world.broadcast(from),
             Action::Deliver(from, to) => world.deliver(from, to),
             Action::Drop(from, to) => {
                 world.left.drops -= 1;
@@ -207,7 +210,23 @@ impl HouseModel {
     }
 }
 
-fn frames(world: &World, actions: &mut Vec<Action>) {
+fn cable(world: &World, actions: &mut Vec<Action>) {
+    for from in 0..world.count() {
+        let next: Vec<usize> = world.first_of(from).collect();
+        if next.is_empty() {
+            continue;
+        }
+        actions.push(Action::Send(from));
+        if world.left.drops > 0 {
+            actions.extend(next.iter().map(|to| Action::Drop(from, *to)));
+        }
+        if world.left.duplicates > 0 {
+            actions.extend(next.iter().map(|to| Action::Duplicate(from, *to)));
+        }
+    }
+}
+
+fn links(world: &World, actions: &mut Vec<Action>) {
     for from in 0..world.count() {
         for to in 0..world.count() {
             let waiting = world.waiting(from, to);

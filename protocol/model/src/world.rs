@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use stringphone_protocol::v2::{
     Entry, FoundOptions, InviteOptions, Settings, Suite, V2State,
 };
 use stringphone_protocol::{Command, CommandError, Identity, Input, ParticipantId, Session};
 
-use crate::device::{Device, Done, Flaw, hash_of};
+use crate::device::{Device, Done, EXPLAIN, Flaw, hash_of};
 use crate::entropy::Entropy;
 use crate::scenario::{Budget, Scenario, Step};
 
@@ -17,8 +18,14 @@ const TOPIC: &str = "house";
 /// More frames than that for one cause, and they have no end.
 const ENDLESS: usize = 20_000;
 
-/// A frame on its way, and its hash.
-type Frame = (Arc<[u8]>, u64);
+/// A frame on its way.
+#[derive(Clone)]
+pub(crate) struct Frame {
+    bytes: Arc<[u8]>,
+    hash: u64,
+    /// Of two frames of one sender, the later one has the higher number.
+    number: u32,
+}
 
 #[derive(Clone)]
 pub(crate) struct World {
@@ -26,6 +33,7 @@ pub(crate) struct World {
     devices: Vec<(Arc<Device>, u64)>,
     /// From each to each.
     links: Vec<VecDeque<Frame>>,
+    frames: u32,
     sides: Vec<u8>,
     pub(crate) asleep: Vec<bool>,
     /// Who was evicted when each generation was begun, as far as its keeper knew. Its id says all
@@ -47,7 +55,7 @@ impl Hash for World {
         self.devices.iter().for_each(|(_, hash)| hash.hash(state));
         for link in &self.links {
             link.len().hash(state);
-            link.iter().for_each(|(_, hash)| hash.hash(state));
+            link.iter().for_each(|frame| frame.hash.hash(state));
         }
     }
 }
@@ -61,6 +69,7 @@ impl World {
             now: 1_000_000,
             devices: Vec::new(),
             links: vec![VecDeque::new(); count * count],
+            frames: 0,
             sides: vec![0; count],
             asleep: vec![false; count],
             begun: Arc::default(),
@@ -196,14 +205,39 @@ impl World {
         if self.asleep[from] {
             return;
         }
-        for frame in &done.frames {
-            let frame: Frame = (Arc::from(frame.as_slice()), hash_of(&frame));
+        for bytes in &done.frames {
+            self.frames += 1;
+            let (bytes, hash) = (Arc::from(bytes.as_slice()), hash_of(bytes));
+            let frame = Frame { bytes, hash, number: self.frames };
             for to in 0..self.count() {
-                if to != from && self.sides[to] == self.sides[from] && !self.asleep[to] {
+                if to != from && self.hears(from, to) {
                     let link = from * self.count() + to;
                     self.links[link].push_back(frame.clone());
                 }
             }
+        }
+    }
+
+    /// Whether what one sends now gets to the other, and matters to it.
+    fn hears(&self, from: usize, to: usize) -> bool {
+        let listens = |device: &(Arc<Device>, u64)| device.0.is_listening();
+        self.sides[to] == self.sides[from]
+            && !self.asleep[to]
+            && self.devices.get(to).is_some_and(listens)
+    }
+
+    /// The links on which the first frame that a device sent of those on their way is next.
+    pub(crate) fn first_of(&self, from: usize) -> impl Iterator<Item = usize> {
+        let first = move |to: &usize| Some(self.links[from * self.count() + to].front()?.number);
+        let lowest = (0..self.count()).filter_map(|to| first(&to)).min();
+        (0..self.count()).filter(move |to| lowest.is_some() && first(to) == lowest)
+    }
+
+    /// The first frame of a device arrives everywhere, as on a cable.
+    pub(crate) fn broadcast(&mut self, from: usize) {
+        let all: Vec<usize> = self.first_of(from).collect();
+        for to in all {
+            self.deliver(from, to);
         }
     }
 
@@ -233,10 +267,13 @@ impl World {
         self.links[link].swap(0, 1);
     }
 
-    fn arrive(&mut self, to: usize, (frame, _): &Frame) {
-        if std::env::var_os("EXPLAIN").is_some() { eprintln!("{} to {to} type {:x} kind {:x}", self.now, frame[0], frame.get(27+8+8+5).copied().unwrap_or(0)); }
-        if !self.asleep[to] && to < self.devices.len() {
-            self.input(to, Input::Frame(frame)).0.expect("frames never fail");
+    fn arrive(&mut self, to: usize, frame: &Frame) {
+        if EXPLAIN.load(Ordering::Relaxed) {
+            let name: String = self.id(to).to_string();
+            println!("      {} ms: 0x{:x} to {to} ({name:.4})", self.now, frame.bytes[0]);
+        }
+        if !self.asleep[to] {
+            self.input(to, Input::Frame(&frame.bytes)).0.expect("frames never fail");
         }
     }
 

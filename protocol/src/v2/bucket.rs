@@ -23,8 +23,10 @@ impl Bucket {
 
     /// Takes all of these tokens, or none.
     pub(super) fn take_many(&mut self, count: u32, now: u64) -> bool {
-        let full = now.saturating_add(self.refill);
-        let oldest = full.saturating_sub(self.size.saturating_mul(self.refill));
+        // On a clock of its own, by which it was full before the caller's began.
+        let capacity = self.size.saturating_mul(self.refill);
+        let full = now.saturating_add(self.refill).saturating_add(capacity);
+        let oldest = full.saturating_sub(capacity);
         let empty_at =
             self.empty_at.max(oldest).saturating_add(self.refill.saturating_mul(count.into()));
         let allowed = empty_at <= full;
@@ -41,12 +43,14 @@ mod tests {
 
     #[test]
     fn a_bucket_gives_its_size_at_once_and_then_its_rate() {
-        // Long after the start, so that the bucket is full.
-        let (mut bucket, now) = (Bucket::new(3, 100), 1_000);
-        assert_eq!((0..5).filter(|_| bucket.take(now)).count(), 3);
-        assert!(!bucket.take(now + 99));
-        assert!(bucket.take(now + 100));
-        assert!(!bucket.take(now + 100));
-        assert_eq!((0..5).filter(|_| bucket.take(now + 10_000)).count(), 3);
+        // The clock may have begun a moment ago.
+        for now in [0, 1, 1_000] {
+            let mut bucket = Bucket::new(3, 100);
+            assert_eq!((0..5).filter(|_| bucket.take(now)).count(), 3);
+            assert!(!bucket.take(now + 99));
+            assert!(bucket.take(now + 100));
+            assert!(!bucket.take(now + 100));
+            assert_eq!((0..5).filter(|_| bucket.take(now + 10_000)).count(), 3);
+        }
     }
 }

@@ -176,6 +176,23 @@ impl V2Session {
     }
 }
 
+/// For fuzzers and model checkers.
+#[cfg(any(fuzzing, feature = "model"))]
+impl V2Session {
+    /// Says anything, as a member gone bad could. It leaves with the next input.
+    pub fn say(&mut self, kind: u8, body: &[u8]) {
+        let mut out = Out {
+            identity: &self.identity,
+            settings: &self.settings,
+            max_frame: self.max_frame,
+            outbox: &mut self.outbox,
+        };
+        if let Some(room) = &mut self.room {
+            room.say(kind, body, &mut out);
+        }
+    }
+}
+
 impl Session for V2Session {
     fn handle(&mut self, input: Input<'_>, moment: &mut Moment<'_>) -> Result<(), CommandError> {
         let done = match input {
@@ -544,7 +561,11 @@ impl V2Session {
     }
 
     fn catch_up(&mut self, moment: &mut Moment<'_>) {
-        let Some(room) = &self.room else { return };
+        let Some(room) = &mut self.room else { return };
+        // Perhaps it is the others who have not heard of an eviction.
+        if !room.is_clean() {
+            room.ask_for_operations(&cx!(self, moment));
+        }
         let Some((generation, key)) = room.catch_up_key(self.attempts) else { return };
         let Some(position) = room.position() else { return };
         let by = By::CatchUp { topic: *room.topic(), generation, position, key: &key };

@@ -242,9 +242,11 @@ impl<'a> Evaluation<'a> {
             .reduce(|all, more| &all & &more);
         // Whoever was thrown out can't take back what it did by leaving after that.
         concerning()
-            .filter(|eviction| eviction.leave.is_some_and(|leave| {
-                by_others.as_ref().is_none_or(|standing| standing.contains(&leave))
-            }))
+            .filter(|eviction| {
+                eviction.leave.is_some_and(|leave| {
+                    by_others.as_ref().is_none_or(|standing| standing.contains(&leave))
+                })
+            })
             .map(|eviction| self.chain(eviction.last))
             .chain(by_others.clone())
             .reduce(|all, more| &all & &more)
@@ -261,10 +263,19 @@ impl<'a> Evaluation<'a> {
     }
 
     fn finish(self) -> Standing {
+        // Whoever was never in can't leave: otherwise an evicted keeper could make everybody rekey,
+        // again and again, by admitting people who do.
+        let was_in = |id: &ParticipantId, eviction: &&Eviction| {
+            let admitted = |of: &BTreeMap<u32, Place>| of.contains_key(&eviction.incarnation);
+            eviction.leave.is_none() || self.admissions.get(id).is_some_and(admitted)
+        };
         let evictions: BTreeMap<ParticipantId, u32> = self
             .evictions
             .iter()
-            .filter_map(|(id, all)| Some((*id, all.iter().map(|each| each.incarnation).max()?)))
+            .filter_map(|(id, all)| {
+                let all = all.iter().filter(|eviction| was_in(id, eviction));
+                Some((*id, all.map(|eviction| eviction.incarnation).max()?))
+            })
             .collect();
         let mut members = BTreeMap::new();
         for (id, incarnations) in self.admissions {
@@ -279,3 +290,6 @@ impl<'a> Evaluation<'a> {
         Standing { members, evictions }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,8 @@ fn signing_key(identity: &Identity) -> SigningKey {
 pub(crate) fn torsioned(identity: &Identity, message: &[u8]) -> [u8; 64] {
     let key = signing_key(identity);
     let wide = |parts: &[&[u8]]| {
-        let digest: [u8; 64] = Sha512::digest(&parts.concat()).unwrap().as_ref().try_into().unwrap();
+        let digest: [u8; 64] =
+            Sha512::digest(&parts.concat()).unwrap().as_ref().try_into().unwrap();
         Scalar::from_bytes_mod_order_wide(&digest)
     };
     let nonce = wide(&[b"nonce", message]);

@@ -102,7 +102,10 @@ fn g2_two_frames_of_one_number_in_one_burst_raise_the_alarm() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(24)
+    })]
 
     /// Rekeys, evictions, steps and duplicates among the frames included.
     #[test]

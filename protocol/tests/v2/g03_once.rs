@@ -3,7 +3,9 @@
 
 use proptest::prelude::*;
 use stringphone_protocol::v2::Settings;
-use stringphone_protocol::{Command, Event, Input, Moment, Output, PublishOptions, Refusal, Session};
+use stringphone_protocol::{
+    Command, Event, Input, Moment, Output, PublishOptions, Refusal, Session,
+};
 
 use crate::house::House;
 
@@ -60,7 +62,10 @@ fn g3_everything_ever_recorded_can_be_replayed_to_everybody_without_effect() {
         for from in 0..4 {
             assert!(house.heard(device, from).is_empty(), "{device} hears {from} again");
         }
-        assert_eq!((house.members(device), house.epoch(device).generation), (members.clone(), epoch));
+        assert_eq!(
+            (house.members(device), house.epoch(device).generation),
+            (members.clone(), epoch)
+        );
     }
     house.assert_together(&[0, 1, 2]);
 }
@@ -147,7 +152,10 @@ fn g3_what_is_confirmed_is_stored() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(24)
+    })]
 
     #[test]
     fn g3_in_any_order_with_repetitions_and_restarts_each_comes_once(

@@ -137,8 +137,7 @@ fn bogus_reply(
     fields.extend(number.to_be_bytes());
     fields.extend([0; 4]);
     fields.extend([[7; 32], [8; 32], [9; 32], evictions].concat());
-    let signature =
-        sign(&thief.identity, "reply", &[&thief.topic, &[1, 3], &x, key, kem, &fields]);
+    let signature = sign(&thief.identity, "reply", &[&thief.topic, &[1, 3], &x, key, kem, &fields]);
     fields.extend(signature);
     let psk = kdf(&catch_up, "reply", &[&x]);
     let mut sealed = vec![0; fields.len() + 16];

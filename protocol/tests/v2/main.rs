@@ -1,7 +1,9 @@
 //! V2 sessions in conversation: what `docs/PROTOCOL.md` §3 promises.
 #![allow(dead_code, reason = "each module uses its part of the house")]
 
+mod bad_input;
 mod forge;
+mod freshness;
 mod g01_only_members_read;
 mod g02_senders;
 mod g03_once;
@@ -10,7 +12,12 @@ mod g05_evicted;
 mod g06_locked_out;
 mod g07_newcomers;
 mod g08_joining;
+mod g09_outsiders;
+mod g10_post_quantum;
+mod g11_copies;
+mod g12_names;
 mod house;
 mod lost_frames;
 mod partitions;
+mod receipts;
 mod smoke;

@@ -258,7 +258,8 @@ impl Room {
             Evidence::Invitation { id, proof } => self.redeem(&introduction, id, &proof, frame, cx),
             Evidence::Pin { share } => self.challenge_pin(introduction, &share, frame, cx),
             Evidence::CatchUp { generation, position, proof } => {
-                if !self.is_elsewhere(position) {
+                // Whoever holds no clean generation may not know that the asker is evicted.
+                if !self.is_elsewhere(position) || !self.is_clean() {
                     return Err(Refusal::NotForUs);
                 }
                 self.meet_asker(introduction, &generation, &proof, frame, cx)
@@ -525,6 +526,9 @@ impl Room {
         }
         let asker = self.admissions.askers.remove(&answer.sender).ok_or(Refusal::Unasked)?;
         let member = self.members.get(&answer.sender).ok_or(Refusal::UntrustedSender)?;
+        if !self.is_clean() {
+            return Err(Refusal::NotAllowed);
+        }
         let (incarnation, role) = (member.incarnation, member.role);
         let kem = crate::v2::crypto::hash("stringphone/2 KEM key", &[&asker.introduction.kem]);
         remember(&mut self.admissions.answered, kem);

@@ -56,6 +56,7 @@ impl Room {
             self.tell_epoch(cx);
         }
         self.watch(cx);
+        self.watch_operations(cx);
     }
 
     /// Decides what happens while no generation is clean.

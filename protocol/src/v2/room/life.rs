@@ -103,7 +103,8 @@ impl Room {
     /// A message frame was refused: does it say something about ourselves?
     pub(in crate::v2) fn notice(&mut self, refusal: Refusal, cx: &mut Cx<'_>) {
         match refusal {
-            Refusal::UnknownEpoch => self.hear_unknown_epoch(cx),
+            // An unknown epoch may have the hint of a known one.
+            Refusal::UnknownEpoch | Refusal::DecryptionFailed => self.hear_unknown_epoch(cx),
             // It opened, so somebody knows the sender.
             Refusal::UntrustedSender if self.joined => self.ask_for_operations(cx),
             Refusal::BadSignature | Refusal::Malformed | Refusal::NotAllowed => {

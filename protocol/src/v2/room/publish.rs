@@ -4,11 +4,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Cx, Out, Room, records};
+use crate::outbox::Outbox;
 use crate::v2::body::{Run, Shared, kind};
 use crate::v2::crypto::Digest;
 use crate::v2::message::{OVERHEAD, Said, sender_hint};
 use crate::v2::wire::{MAX_LENGTH, Write};
-use crate::outbox::Outbox;
 use crate::{CommandError, Event, PublishOptions};
 
 /// Counters are reserved in blocks of this size.
@@ -72,6 +72,12 @@ impl Room {
     pub(super) fn send(&mut self, kind: u8, body: &[u8], out: &mut Out<'_>) -> Option<u64> {
         let current = self.epochs.current()?.id;
         self.send_in(&current, kind, body, out)
+    }
+
+    /// Says anything.
+    #[cfg(any(fuzzing, feature = "model"))]
+    pub(in crate::v2) fn say(&mut self, kind: u8, body: &[u8], out: &mut Out<'_>) {
+        self.send(kind, body, out);
     }
 
     /// Sends a body under one of the generations that are held.

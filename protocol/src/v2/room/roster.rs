@@ -28,6 +28,8 @@ pub(super) mod reason {
 
 /// Milliseconds between two hellos that ask for operations.
 const HELLO_INTERVAL: u64 = 2_000;
+/// The longest between two, where the answers do not come.
+const LAST_HELLO_INTERVAL: u64 = 300_000;
 /// Authors that a hello lists.
 const LISTED: usize = 16;
 
@@ -42,6 +44,8 @@ pub(super) struct Sync {
     /// When we say hello because we lack something.
     pub(super) hello_at: Option<u64>,
     last_hello: Option<u64>,
+    /// How long we wait for an answer before we ask again.
+    patience: u64,
     /// Authors of operations that we could not take: perhaps we hold others of theirs than the
     /// sender, so that how many says nothing.
     doubted: BTreeSet<ParticipantId>,
@@ -293,9 +297,7 @@ impl Room {
         (theirs.len() <= LISTED).then_some(())?;
         // It was further than it knows, unless this frame was merely late: then it knows better.
         let next = self.members.get(&sender).map_or(0, |member| member.window.next());
-        if reason == reason::STARTED
-            && next > counter.saturating_add(1)
-            && self.marks.take(cx.now)
+        if reason == reason::STARTED && next > counter.saturating_add(1) && self.marks.take(cx.now)
         {
             self.send_mark(sender, cx);
         }
@@ -346,8 +348,8 @@ impl Room {
         });
     }
 
-    /// Says hello soon, since we lack operations.
-    pub(super) fn ask_for_operations(&mut self, cx: &Cx<'_>) {
+    /// Says hello soon, since we lack operations, or others do.
+    pub(in crate::v2) fn ask_for_operations(&mut self, cx: &Cx<'_>) {
         let earliest =
             self.sync.last_hello.map_or(cx.now, |last| last.saturating_add(HELLO_INTERVAL));
         let at = earliest.max(cx.now);
@@ -365,7 +367,34 @@ impl Room {
             self.sync.hello_at = None;
             self.sync.last_hello = Some(cx.now);
             self.hello(reason::ASKS, cx);
+            self.hello_again(cx);
             self.sync.doubted.clear();
+        }
+    }
+
+    /// The answer to a hello may be lost: says it again, as long as we know that we differ.
+    fn hello_again(&mut self, cx: &Cx<'_>) {
+        if self.differs() {
+            let patience = self.sync.patience.saturating_mul(2);
+            self.sync.patience = patience.clamp(HELLO_INTERVAL, LAST_HELLO_INTERVAL);
+            self.sync.hello_at = Some(cx.after(self.sync.patience));
+        } else {
+            self.sync.patience = 0;
+        }
+    }
+
+    /// Whether a generation no older than ours was begun by somebody who knows of other evictions.
+    fn differs(&self) -> bool {
+        let number = self.epochs.current().map_or(0, |current| current.number);
+        self.epochs
+            .iter()
+            .any(|each| each.number >= number && each.evictions != self.evictions_hash)
+    }
+
+    /// Asks, once we know that we differ.
+    pub(super) fn watch_operations(&mut self, cx: &Cx<'_>) {
+        if self.joined && self.sync.patience == 0 && self.differs() {
+            self.ask_for_operations(cx);
         }
     }
 
