@@ -1,6 +1,6 @@
 //! Where output goes: stdout for results, stderr for the rest. Not here: what is said.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -22,6 +22,10 @@ const COLUMNS: usize = 80;
 enum Line {
     Out(String),
     Diagnostic(String),
+    /// A question, after which somebody types on the same line.
+    Prompt(String),
+    /// It needs no answer any more.
+    Answered,
 }
 
 /// Writes on a thread of its own: a terminal that was paused holds up nothing but its lines.
@@ -40,8 +44,9 @@ impl Console {
         let (done, finished) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
             let _until_the_end = done;
+            let mut open = None;
             while let Some(line) = queue.blocking_recv() {
-                match write(line) {
+                match write(line, &mut open) {
                     // Whoever read has heard enough.
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
                     written => written?,
@@ -62,8 +67,10 @@ impl Console {
             text::json_line(report).map_err(|error| Failure::failed(error.to_string()))?
         } else {
             let line = text::for_terminal(&report.to_string());
-            match (report, columns()) {
-                (Report::Message { .. }, Some(columns)) => text::in_rows(&line, columns),
+            // What we say to be copied stays whole; what others say can't pass for a line of ours.
+            let ours = matches!(report, Report::Up { .. } | Report::Invitation { .. });
+            match columns() {
+                Some(columns) if !ours => text::in_rows(&line, columns),
                 _ => line,
             }
         };
@@ -76,9 +83,19 @@ impl Console {
         self.write(line).await
     }
 
-    /// Asks something at the terminal; the answer is typed on the same line.
+    /// Shows something on stdout, for people.
+    pub(crate) async fn show(&self, text: &str) -> Result<(), Failure> {
+        self.write(Line::Out(text::for_terminal(text) + "\n")).await
+    }
+
+    /// Asks something at the terminal; the answer is typed on the same line. Until `answered`, its
+    /// last line is put again below whatever else is said.
     pub(crate) async fn prompt(&self, question: &str) -> Result<(), Failure> {
-        self.write(Line::Diagnostic(text::for_terminal(question))).await
+        self.write(Line::Prompt(text::for_terminal(question))).await
+    }
+
+    pub(crate) async fn answered(&self) -> Result<(), Failure> {
+        self.write(Line::Answered).await
     }
 
     /// Waits until nothing can be said any more.
@@ -101,25 +118,48 @@ impl Console {
 }
 
 /// How wide the terminal is that stdout goes to, if it is one.
-fn columns() -> Option<usize> {
+pub(crate) fn columns() -> Option<usize> {
     let size = tcgetwinsize(io::stdout()).ok()?;
     // Some terminals don't know.
     Some(if size.ws_col == 0 { COLUMNS } else { size.ws_col.into() })
 }
 
-fn write(line: Line) -> io::Result<()> {
+/// Writes a line; where a question is open on the terminal, below it, with its last line again.
+fn write(line: Line, open: &mut Option<String>) -> io::Result<()> {
+    let (lands, line) = match line {
+        Line::Prompt(question) => {
+            say(&question);
+            *open = question.lines().next_back().map(String::from);
+            return Ok(());
+        }
+        Line::Answered => {
+            *open = None;
+            return Ok(());
+        }
+        Line::Out(line) => (io::stdout().is_terminal(), Ok(line)),
+        Line::Diagnostic(line) => (true, Err(line)),
+    };
+    let prompt = open.as_ref().filter(|_| lands);
+    if prompt.is_some() {
+        say("\n");
+    }
     match line {
-        Line::Out(line) => {
+        Ok(line) => {
             let mut out = io::stdout().lock();
             out.write_all(line.as_bytes())?;
-            out.flush()
+            out.flush()?;
         }
-        Line::Diagnostic(line) => {
-            // Without stderr the results are still worth having.
-            let _ = io::stderr().write_all(line.as_bytes());
-            Ok(())
-        }
+        Err(line) => say(&line),
     }
+    if let Some(prompt) = prompt {
+        say(prompt);
+    }
+    Ok(())
+}
+
+fn say(text: &str) {
+    // Without stderr the results are still worth having.
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 impl Writing {

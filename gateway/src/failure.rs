@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use stringphone::TopicError;
+use stringphone::{CommandError, TopicError};
 
 /// The end of a command that did not succeed. Its text says what to do next.
 #[derive(Debug)]
@@ -49,10 +49,22 @@ impl fmt::Display for Failure {
 
 impl From<TopicError> for Failure {
     fn from(error: TopicError) -> Self {
+        if matches!(error, TopicError::PinRejected) {
+            return Self::Unanswered(
+                "the PIN was not taken: it was mistyped, or is void by now. Have `stringphone pin` \
+                 show a new one over there, and join again"
+                    .into(),
+            );
+        }
         Self::Failed(match error {
-            TopicError::NotReady => {
-                "this home has not joined its topic yet: run `stringphone join \
-                 --classic ADDRESS` and have somebody admit it"
+            TopicError::NotReady | TopicError::Command(CommandError::NotReady) => {
+                "this home has not joined its topic yet: run `stringphone join` again, with an \
+                 invitation or a PIN, or have somebody admit it"
+                    .into()
+            }
+            TopicError::Evicted => {
+                "this device was evicted from the topic, and its keys are gone. To come back it \
+                 needs a new invitation: `stringphone join` asks for it"
                     .into()
             }
             TopicError::Unsent { messages } => {

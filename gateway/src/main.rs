@@ -9,8 +9,10 @@ mod failure;
 mod home;
 mod node;
 mod report;
+mod secret;
 mod text;
 
+use std::env;
 use std::io;
 use std::process::ExitCode;
 
@@ -21,6 +23,10 @@ use console::Console;
 use failure::Failure;
 
 fn main() -> ExitCode {
+    if let Err(failure) = secret::refuse_in(env::args_os().skip(1)) {
+        eprintln!("stringphone: {failure}");
+        return ExitCode::from(failure.code());
+    }
     let cli = Cli::parse();
     if cli.verbose {
         tracing_subscriber::fmt()

@@ -32,6 +32,11 @@ pub(crate) fn for_terminal(text: &str) -> String {
     safe
 }
 
+/// The same, with line ends escaped as well: for what others chose, within a line of ours.
+pub(crate) fn in_line(text: &str) -> String {
+    for_terminal(text).replace('\n', "\\u{a}")
+}
+
 /// A line in rows that fit the terminal, all but the first marked: where the terminal itself
 /// wrapped it, what others say could be made to look like a line of ours.
 pub(crate) fn in_rows(line: &str, columns: usize) -> String {
@@ -39,6 +44,11 @@ pub(crate) fn in_rows(line: &str, columns: usize) -> String {
     let mut rows = String::with_capacity(line.len());
     let mut column = 0;
     for character in line.chars() {
+        if character == '\n' {
+            rows.push(character);
+            column = 0;
+            continue;
+        }
         // Beyond ASCII some are as wide as two, and it does no harm to take all for such.
         let width = if character.is_ascii() { 1 } else { 2 };
         // At least one on each row, however narrow the terminal.
@@ -112,6 +122,7 @@ mod tests {
         }
         let json = json_line(&nasty).unwrap();
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), nasty);
+        assert_eq!(in_line("lamp\n* all is well"), "lamp\\u{a}* all is well");
     }
 
     #[test]
@@ -128,6 +139,7 @@ mod tests {
         assert_eq!(in_rows("short", 10), "short");
         assert_eq!(in_rows("0123456789* all", 10), "0123456789\n    | * al\n    | l");
         assert_eq!(in_rows("01234567ää", 10), "01234567ä\n    | ä");
+        assert_eq!(in_rows("01234567\n01234567", 10), "01234567\n01234567");
         let narrow = in_rows("01234567", 0);
         assert_eq!(narrow, "0123456\n    | 7", "no row without a character");
     }

@@ -1,7 +1,6 @@
 //! The claims of the fuzz targets for V2, on their corpora and on random bytes, with real
 //! cryptography.
 
-#[allow(dead_code, reason = "each user takes its part")]
 mod fuzzed;
 #[allow(dead_code, reason = "each user takes its part")]
 mod fuzzed_v2;

@@ -320,8 +320,15 @@ impl TopicHandle {
     /// [`TopicError::Command`] where we are no member yet.
     pub async fn leave(&self) -> Result<(), TopicError> {
         match self.command(Command::Leave).await {
-            // It may be over before the answer is here.
             Ok(()) | Err(TopicError::Evicted) => Ok(()),
+            // It was over before the answer was here; why, is known once the links are closed.
+            Err(TopicError::Stopped) => {
+                match self.status(|status| matches!(status, Status::Stopped(_))).await {
+                    Status::Stopped(TopicError::Evicted) => Ok(()),
+                    Status::Stopped(error) => Err(error),
+                    _ => Err(TopicError::Stopped),
+                }
+            }
             Err(error) => Err(error),
         }
     }

@@ -9,9 +9,7 @@ use rand_chacha::rand_core::SeedableRng;
 use stringphone_protocol::v2::{
     Entry, FoundOptions, Invitation, InviteOptions, Settings, Suite, V2Session, V2State,
 };
-use stringphone_protocol::{
-    Command, Event, Identity, Input, Moment, Output, Record, Session,
-};
+use stringphone_protocol::{Command, Event, Identity, Input, Moment, Output, Record, Session};
 
 use crate::Done;
 

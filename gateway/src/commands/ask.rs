@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::App;
 use crate::failure::Failure;
 use crate::node::{Node, Question};
+use crate::report::Report;
 
 /// Nobody compares a fingerprint faster: what is typed sooner was meant for something else.
 const READING: Duration = Duration::from_millis(500);
@@ -45,22 +46,24 @@ async fn put(
     question: &Question,
     typed: &mut Typed,
 ) -> Result<(), Failure> {
-    let text = question.text(node.name());
+    let text = question.text(node);
     app.console.prompt(&text).await?;
     let yes = tokio::select! {
         () = node.questions().gone(question) => {
+            app.console.answered().await?;
             return app.console.note("\n(no answer is needed any more)").await;
         }
         answer = answer(app, typed) => answer?,
     };
+    app.console.answered().await?;
     let Some(yes) = yes else {
         let note = "\n(nobody at the terminal; answer with `stringphone admit` or `deny`)";
         return app.console.note(note).await;
     };
     match node.decide(*question, yes).await {
         // What follows from a yes is told as an event.
-        Ok(_) if yes => Ok(()),
-        Ok(denied) => app.console.note(&denied.to_string()).await,
+        Ok(Report::Joined { .. }) => Ok(()),
+        Ok(told) => app.console.note(&told.to_string()).await,
         Err(failure) => app.console.note(&failure.to_string()).await,
     }
 }

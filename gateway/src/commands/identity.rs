@@ -1,13 +1,19 @@
-//! `init` and `whoami`. Not here: topics.
+//! `init` and `whoami`. Not here: what happens in topics.
 
 use stringphone::{Identity, Participant};
 
-use super::App;
+use super::{App, known};
+use crate::cli::Init;
 use crate::failure::Failure;
+use crate::home::Origin;
+use crate::node::{Node, Plan};
 use crate::report::Report;
 
-pub(super) async fn init(app: &App<'_>) -> Result<(), Failure> {
+pub(super) async fn init(app: &App<'_>, args: Init) -> Result<(), Failure> {
     app.home.make()?;
+    if let Some(topic) = args.topic {
+        return found(app, &topic, args.protocol.classic).await;
+    }
     let identity = match app.home.identity()? {
         Some(identity) => identity,
         None => {
@@ -16,6 +22,20 @@ pub(super) async fn init(app: &App<'_>) -> Result<(), Failure> {
         }
     };
     tell(app, &identity).await
+}
+
+/// Founds a topic that is not brought up yet.
+async fn found(app: &App<'_>, topic: &str, classic: bool) -> Result<(), Failure> {
+    let lock = app.home.lock("init")?;
+    let identity = app.home.identity_or_new(&lock)?;
+    let mut config = app.home.config()?;
+    let how = known(&config, topic, classic, Origin::Founded)?;
+    let node = Node::start(&app.home, Plan::new(topic, identity.clone(), &how)).await?;
+    node.stop().await?;
+    config.remember(topic, how);
+    app.home.keep_config(&config, &lock)?;
+    tell(app, &identity).await?;
+    app.console.say(&Report::Founded { topic: topic.into() }).await
 }
 
 pub(super) async fn whoami(app: &App<'_>) -> Result<(), Failure> {

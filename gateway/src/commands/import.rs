@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::App;
 use crate::failure::Failure;
-use crate::home::{Lock, Origin, TopicConfig};
+use crate::home::{Lock, Origin, Protocol, TopicConfig};
 use crate::report::Report;
 use crate::text;
 
@@ -163,7 +163,7 @@ async fn settle(
     topic.ready().await?;
     topic.stop().await?;
     app.home.move_in(identity, lock)?;
-    config.remember(name, TopicConfig::new(Origin::Imported));
+    config.remember(name, TopicConfig::new(Protocol::Classic, Origin::Imported));
     app.home.keep_config(&config, lock)
 }
 

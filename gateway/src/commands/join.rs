@@ -1,44 +1,41 @@
 //! `join`: into a topic that is up elsewhere. Not here: what happens while it runs.
 
 use std::future::pending;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use stringphone::Admission;
 use stringphone::tcp::Tcp;
+use stringphone::{Identity, Invitation};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::stay::{Signals, Stay};
-use super::{App, up};
-use crate::cli::Join;
+use super::{App, entry, known, up};
+use crate::cli::{Join, Place};
 use crate::control::Server;
 use crate::failure::Failure;
-use crate::home::{Config, Origin, TopicConfig};
-use crate::node::{Node, Plan};
-use crate::report::Report;
+use crate::home::{Config, Lock, Origin, Protocol, TopicConfig};
+use crate::node::{Entry, Node, Obstacle, Plan};
+use crate::report::{By, Report};
 use crate::text;
 
 /// How often people are told that we still wait.
 const PROGRESS: Duration = Duration::from_secs(60);
 
 pub(super) async fn join(app: &App<'_>, args: Join) -> Result<(), Failure> {
-    args.protocol.require(app, "join --classic ADDRESS")?;
+    let asked = Asked::of(args)?;
     app.home.make()?;
     let lock = app.home.lock("join")?;
-    let signals = Signals::catch()?;
+    let mut signals = Signals::catch()?;
     let identity = app.home.identity_or_new(&lock)?;
     let mut config = app.home.config()?;
-    let topic = args.topic.unwrap_or_else(|| up::TOPIC.into());
-    let mut how = how(&config, &topic)?;
-    how.connect = vec![args.address.clone()];
-    let plan = Plan {
-        topic: &topic,
-        identity,
-        origin: how.origin,
-        // Newcomers are for those who are up.
-        admission: Admission::Nobody,
-        pin: args.trust_fingerprint,
+    let joined = tokio::select! {
+        joined = enter(app, &asked, &identity, &config, &lock) => joined?,
+        () = signals.caught() => return Err(unmet()),
     };
-    let node = Node::start(&app.home, plan).await?;
+    let Joined { node, mut how, by, trusts_one } = joined;
+    let address = asked.address.or_else(|| how.connect.first().cloned());
+    let address = address.unwrap_or_else(|| up::LISTEN.into());
+    how.connect = vec![address.clone()];
+    let topic = node.name().to_owned();
     config.remember(&topic, how);
     app.home.keep_config(&config, &lock)?;
 
@@ -46,72 +43,273 @@ pub(super) async fn join(app: &App<'_>, args: Join) -> Result<(), Failure> {
     let reports = node.watch(true).await?;
     if node.is_ready() {
         app.console.say(&Report::Ready).await?;
-        if args.once {
+        if asked.once {
             return node.stop().await;
         }
     } else {
-        let joining = Report::Joining {
-            topic,
-            address: args.address.clone(),
-            who: (&node.participant()).into(),
-        };
+        let who = (&node.participant()).into();
+        let joining = Report::Joining { topic, address: address.clone(), who, by };
         app.console.say(&joining).await?;
     }
-    node.connect(Tcp::connect(args.address)).await?;
-    let pinned = args.trust_fingerprint.is_some();
-    let deadline = unanswered(app, node.clone(), args.timeout, pinned);
-    let stay = Stay { app, node, reports, server, lock, signals, once: args.once };
+    node.connect(Tcp::connect(&address)).await?;
+    let waiting = Waiting { node: node.clone(), address, by, trusts_one };
+    let deadline = waiting.unanswered(app, asked.timeout);
+    let stay = Stay { app, node, reports, server, lock, signals, once: asked.once };
     stay.stay(deadline).await
 }
 
+/// What the command line says, sorted out.
+struct Asked {
+    topic: Option<String>,
+    address: Option<String>,
+    way: Way,
+    name: Option<String>,
+    once: bool,
+    timeout: Option<Duration>,
+}
+
+/// How we are to get in.
+enum Way {
+    Classic(Option<stringphone::Fingerprint>),
+    Fingerprint(Option<stringphone::Fingerprint>),
+    Pin(Option<std::path::PathBuf>),
+    Invitation(Option<std::path::PathBuf>),
+}
+
+impl Asked {
+    fn of(args: Join) -> Result<Self, Failure> {
+        let (mut topic, mut address) = (args.topic, None);
+        for place in args.places {
+            let (slot, place, what) = match place {
+                Place::Topic(name) => (&mut topic, name, "topic"),
+                Place::Address(place) => (&mut address, place, "address"),
+            };
+            if slot.replace(place).is_some() {
+                return Err(Failure::Usage(format!("one {what} is enough")));
+            }
+        }
+        let trusted = args.trust_fingerprint;
+        let by_pin = args.pin || args.pin_file.is_some();
+        if trusted.is_some() && (by_pin || args.invitation_file.is_some()) {
+            return Err(Failure::Usage(
+                "--trust-fingerprint is for those who have neither an invitation nor a PIN, which \
+                 say whom to trust themselves"
+                    .into(),
+            ));
+        }
+        let way = if args.protocol.classic {
+            Way::Classic(trusted)
+        } else if by_pin {
+            Way::Pin(args.pin_file)
+        } else if args.invitation_file.is_none() && (topic.is_some() || trusted.is_some()) {
+            Way::Fingerprint(trusted)
+        } else {
+            Way::Invitation(args.invitation_file)
+        };
+        let (name, once, timeout) = (args.name, args.once, args.timeout);
+        Ok(Self { topic, address, way, name, once, timeout })
+    }
+}
+
+/// A topic that we are in, or about to be let into.
+struct Joined {
+    node: Node,
+    how: TopicConfig,
+    by: By,
+    trusts_one: bool,
+}
+
+/// Starts the topic; asks for what is needed where we are not in it yet.
+async fn enter(
+    app: &App<'_>,
+    asked: &Asked,
+    identity: &Identity,
+    config: &Config,
+    lock: &Lock,
+) -> Result<Joined, Failure> {
+    let invitation = match &asked.way {
+        Way::Invitation(Some(file)) => Some(entry::invitation(app, Some(file)).await?),
+        _ => None,
+    };
+    let named = invitation.as_ref().map(|invitation| invitation.topic_name().to_owned());
+    if let (Some(named), Some(topic)) = (&named, &asked.topic)
+        && named != topic
+    {
+        return Err(Failure::failed(format!("the invitation is for topic {named:?}, not {topic:?}")));
+    }
+    let remembered = || config.current.clone().filter(|_| matches!(asked.way, Way::Invitation(_)));
+    let topic = named.or_else(|| asked.topic.clone()).or_else(remembered);
+
+    // Whoever is in the topic already needs nothing.
+    if let Some(topic) = topic.as_ref().filter(|topic| config.topic(topic).is_some()) {
+        let how = joined(config, topic, matches!(asked.way, Way::Classic(_)));
+        // Where another topic is wanted, that of the last time does not matter.
+        let of_last_time = asked.topic.is_none() && invitation.is_none();
+        match how {
+            Ok(how) if how.protocol == Protocol::V2 || of_last_time => {
+                if let Some(node) = resume(app, topic, identity, &how, lock).await? {
+                    if invitation.is_some() {
+                        let note = format!(
+                            "(this home is in topic {topic:?} already, and goes on there; the \
+                             invitation was not used)"
+                        );
+                        app.console.note(&note).await?;
+                    }
+                    return Ok(Joined { node, how, by: By::Invitation, trusts_one: false });
+                }
+            }
+            Err(failure) if !of_last_time => return Err(failure),
+            _ => {}
+        }
+    }
+    let entry = match (&asked.way, invitation) {
+        (_, Some(invitation)) => Entry::Invitation(invitation),
+        (Way::Invitation(_), None) => Entry::Invitation(entry::invitation(app, None).await?),
+        (Way::Pin(file), None) => Entry::Pin(entry::pin(app, file.as_deref()).await?),
+        (Way::Classic(trusted) | Way::Fingerprint(trusted), None) => Entry::Fingerprint(*trusted),
+    };
+    let topic = match &entry {
+        Entry::Invitation(invitation) => {
+            warn_if_expired(app, invitation).await?;
+            invitation.topic_name().to_owned()
+        }
+        _ => topic.unwrap_or_else(|| up::TOPIC.into()),
+    };
+    let how = joined(config, &topic, matches!(asked.way, Way::Classic(_)))?;
+    if how.protocol == Protocol::V2
+        && let Some(node) = resume(app, &topic, identity, &how, lock).await?
+    {
+        return Ok(Joined { node, how, by: entry.by(), trusts_one: false });
+    }
+    let (by, trusts_one) = (entry.by(), matches!(entry, Entry::Fingerprint(Some(_))));
+    let plan = Plan { entry, name: asked.name.clone(), ..Plan::new(&topic, identity.clone(), &how) };
+    let node = Node::start(&app.home, plan).await?;
+    Ok(Joined { node, how, by, trusts_one })
+}
+
+/// The topic, if we are in it already. Otherwise nothing of it stays: all that there is, is which
+/// suite of keys the last try was made with.
+async fn resume(
+    app: &App<'_>,
+    topic: &str,
+    identity: &Identity,
+    how: &TopicConfig,
+    lock: &Lock,
+) -> Result<Option<Node>, Failure> {
+    if !app.home.topic_file(topic).exists() {
+        return Ok(None);
+    }
+    let node = Node::start(&app.home, Plan::new(topic, identity.clone(), how)).await?;
+    if node.is_ready() {
+        return Ok(Some(node));
+    }
+    node.stop().await?;
+    if how.protocol == Protocol::V2 {
+        app.home.clear(topic, lock)?;
+    }
+    Ok(None)
+}
+
 /// How this home is in that topic; others than joined ones have a key of their own.
-fn how(config: &Config, topic: &str) -> Result<TopicConfig, Failure> {
-    let joined = TopicConfig::new(Origin::Joined);
-    let how = config.topics.get(topic).cloned().unwrap_or(joined);
+fn joined(config: &Config, topic: &str, classic: bool) -> Result<TopicConfig, Failure> {
+    let how = known(config, topic, classic, Origin::Joined)?;
     if how.origin == Origin::Founded {
         return Err(Failure::failed(format!(
             "this home brought topic {topic:?} up itself, with a key of its own; it can't join \
              another of that name. Give the device that joins a home of its own: stringphone \
-             --home ~/lamp join --classic --topic={} ADDRESS",
+             --home ~/lamp join --topic={} ADDRESS",
             text::for_shell(topic)
         )));
     }
     Ok(how)
 }
 
-/// Yields only where nobody has admitted us in time; tells meanwhile that we wait.
-async fn unanswered(app: &App<'_>, node: Node, timeout: Option<Duration>, pinned: bool) -> Failure {
-    let begun = Instant::now();
-    let late = async {
-        match timeout {
-            Some(timeout) => sleep_until(begun + timeout).await,
-            None => pending().await,
-        }
-    };
-    let waiting = async {
-        loop {
-            sleep(PROGRESS).await;
-            if node.is_ready() {
-                return pending().await;
-            }
-            let minutes = begun.elapsed().as_secs() / 60;
-            let note = format!("(still waiting to be admitted, for {minutes} min; Ctrl-C ends it)");
-            if let Err(failure) = app.console.note(&note).await {
-                return failure;
-            }
-        }
-    };
-    tokio::select! {
-        () = late => {}
-        failure = waiting => return failure,
+/// Only a warning: this device's clock may be wrong.
+async fn warn_if_expired(app: &App<'_>, invitation: &Invitation) -> Result<(), Failure> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    if invitation.expiry().is_some_and(|expiry| u128::from(expiry) < now.as_millis()) {
+        let note = "Note: by the clock of this device the invitation has expired. If that is so, \
+                    nobody will answer: have a new one made.";
+        app.console.note(note).await?;
     }
-    if node.is_ready() {
-        return pending().await;
+    Ok(())
+}
+
+/// Whoever waits for `--once` must not go on as if it had joined.
+pub(super) fn unmet() -> Failure {
+    Failure::Unanswered("stopped before it had joined".into())
+}
+
+/// Somebody who wants to join.
+struct Waiting {
+    node: Node,
+    address: String,
+    by: By,
+    trusts_one: bool,
+}
+
+impl Waiting {
+    /// Yields only where nobody has admitted us in time; tells meanwhile that we wait.
+    async fn unanswered(self, app: &App<'_>, timeout: Option<Duration>) -> Failure {
+        let begun = Instant::now();
+        let late = async {
+            match timeout {
+                Some(timeout) => sleep_until(begun + timeout).await,
+                None => pending().await,
+            }
+        };
+        let waiting = async {
+            loop {
+                sleep(PROGRESS).await;
+                if self.node.is_ready() {
+                    return pending().await;
+                }
+                let minutes = begun.elapsed().as_secs() / 60;
+                let why = self.why().await;
+                let note = format!("(still waiting, for {minutes} min: {why}; Ctrl-C ends it)");
+                if let Err(failure) = app.console.note(&note).await {
+                    return failure;
+                }
+            }
+        };
+        tokio::select! {
+            () = late => {}
+            failure = waiting => return failure,
+        }
+        if self.node.is_ready() {
+            return pending().await;
+        }
+        Failure::Unanswered(format!("not admitted in time: {}", self.why().await))
     }
-    let stranger =
-        if pinned { ", or came from another fingerprint than the one given" } else { "" };
-    Failure::Unanswered(format!(
-        "not admitted in time: nobody answered, or the answer was no{stranger}. Whoever is up sees \
-         a question, or needs `stringphone admit`; the next `join` asks again"
-    ))
+
+    /// What stands in the way, and what to do about it.
+    async fn why(&self) -> String {
+        let address = &self.address;
+        match (self.node.obstacle(self.trusts_one).await, self.by) {
+            (Obstacle::NoLink(None), _) => format!("no link to {address}; is it up there?"),
+            (Obstacle::NoLink(Some(error)), _) => {
+                format!("no link to {address} ({error}); is it up there?")
+            }
+            (Obstacle::Unconfirmed, _) => "somebody over there said yes, and nobody here has \
+                 confirmed that it is the right one: compare the fingerprint, and say yes, or \
+                 `stringphone confirm ID`"
+                .into(),
+            (Obstacle::Stranger, _) => "who answered has another fingerprint than the one given; \
+                 compare it with what `stringphone whoami` tells over there"
+                .into(),
+            (Obstacle::Silence, By::Fingerprint) => "nobody answered, or the answer was no. \
+                 Whoever is up sees a question, or needs `stringphone admit`; the next `join` asks \
+                 again"
+                .into(),
+            (Obstacle::Silence, By::Invitation) => "nobody took the invitation. It may be used or \
+                 expired, and only the device that made it can let us in: have `stringphone \
+                 invite` make a new one there, while it is up"
+                .into(),
+            (Obstacle::Silence, By::Pin) => format!(
+                "nobody there takes a PIN for topic {:?}: have `stringphone pin` show one, and \
+                 join again with that",
+                self.node.name()
+            ),
+        }
+    }
 }

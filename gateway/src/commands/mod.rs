@@ -2,18 +2,21 @@
 
 mod access;
 mod ask;
+mod entry;
 mod identity;
 mod import;
+mod invite;
 mod join;
+mod leave;
 mod stay;
 mod talk;
 mod up;
 
-use crate::cli::{Cli, Command, Protocol};
+use crate::cli::{Cli, Command};
 use crate::console::Console;
 use crate::control::Request;
 use crate::failure::Failure;
-use crate::home::Home;
+use crate::home::{Config, Home, Origin, Protocol, TopicConfig};
 
 /// What every command gets.
 struct App<'a> {
@@ -24,35 +27,50 @@ struct App<'a> {
 pub(crate) async fn run(cli: Cli, console: &Console) -> Result<(), Failure> {
     let app = App { home: Home::at(cli.home)?, console };
     match cli.command {
-        Command::Init => identity::init(&app).await,
+        Command::Init(args) => identity::init(&app, args).await,
         Command::Whoami => identity::whoami(&app).await,
         Command::Up(args) => Box::pin(up::up(&app, args)).await,
+        Command::Invite(args) => invite::invite(&app, args).await,
+        Command::Pin(args) => invite::pin(&app, args.topic).await,
         Command::Join(args) => Box::pin(join::join(&app, args)).await,
         Command::Send(args) => Box::pin(talk::send(&app, args)).await,
         Command::Listen(args) => Box::pin(talk::listen(&app, args)).await,
-        Command::Participants => access::once(&app, Request::Participants).await,
-        Command::Trust { key } => {
-            let key = key.to_string();
-            access::once(&app, Request::Trust { key }).await
+        Command::Members(args) => ask(&app, args.topic, Request::Members).await,
+        Command::Evict(args) => ask(&app, args.topic.topic, Request::Evict { who: args.who }).await,
+        Command::Appoint(args) => {
+            ask(&app, args.topic.topic, Request::Appoint { who: args.who }).await
         }
-        Command::Remove(args) => access::once(&app, Request::Remove { who: args.who }).await,
-        Command::Admit(args) => access::running(&app, Request::Admit { who: args.who }).await,
-        Command::Deny(args) => access::running(&app, Request::Deny { who: args.who }).await,
-        Command::Status => access::running(&app, Request::Status).await,
+        Command::Rotate(args) => ask(&app, args.topic, Request::Rotate).await,
+        Command::Leave { topic, anyway } => leave::leave(&app, topic.topic, anyway).await,
+        Command::Trust { key } => ask(&app, None, Request::Trust { key: key.to_string() }).await,
+        Command::Remove(args) => ask(&app, None, Request::Remove { who: args.who }).await,
+        Command::Admit(args) => access::tell_running(&app, Request::Admit { who: args.who }).await,
+        Command::Deny(args) => access::tell_running(&app, Request::Deny { who: args.who }).await,
+        Command::Status => access::tell_running(&app, Request::Status).await,
         Command::Import { file } => import::import(&app, &file).await,
     }
 }
 
-impl Protocol {
-    /// Speaking Classic has to be somebody's wish.
-    fn require(&self, app: &App<'_>, command: &str) -> Result<(), Failure> {
-        if self.classic {
-            return Ok(());
-        }
-        Err(Failure::Usage(format!(
-            "this release speaks only Classic, the original's protocol; say so with --classic: {} \
-             {command}; see SECURITY.md for what that means",
-            app.home.command()
-        )))
+async fn ask(app: &App<'_>, topic: Option<String>, request: Request) -> Result<(), Failure> {
+    access::tell_once(app, topic.as_deref(), request).await
+}
+
+/// How this home is in a topic, or will be: a topic speaks one protocol for good.
+fn known(
+    config: &Config,
+    topic: &str,
+    classic: bool,
+    origin: Origin,
+) -> Result<TopicConfig, Failure> {
+    let wanted = if classic { Protocol::Classic } else { Protocol::V2 };
+    let Some((_, how)) = config.topic(topic) else {
+        return Ok(TopicConfig::new(wanted, origin));
+    };
+    if classic && how.protocol != Protocol::Classic {
+        return Err(Failure::failed(format!(
+            "topic {topic:?} does not speak Classic, and a topic keeps its protocol: leave \
+             --classic out, or choose another name with --topic"
+        )));
     }
+    Ok(how.clone())
 }

@@ -5,7 +5,8 @@ use std::future::Future;
 use futures::stream::{BoxStream, StreamExt};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{App, ask};
+use super::access::stop;
+use super::{App, ask, join};
 use crate::control::Server;
 use crate::failure::Failure;
 use crate::home::Lock;
@@ -35,14 +36,13 @@ impl Stay<'_> {
             asked = ask::ask(app, &node) => asked,
             // A script that waits for `--once` must not go on as if it had joined.
             () = signals.caught() => {
-                let unmet = Failure::Unanswered("stopped before it had joined".into());
-                if once { Err(unmet) } else { Ok(()) }
+                if once { Err(join::unmet()) } else { Ok(()) }
             }
             () = app.console.closed() => Err(Failure::Unheard),
             failure = deadline => Err(failure),
         };
-        let stopped = node.stop().await;
-        drop(server);
+        let stopped = stop(&node, &lock).await;
+        server.end().await;
         drop(lock);
         ended.and(stopped)
     }

@@ -15,7 +15,7 @@ use crate::report::{Body, Report};
 const LINE: u64 = 1 << 20;
 
 pub(super) async fn send(app: &App<'_>, args: Send) -> Result<(), Failure> {
-    let mut access = Access::open(app, "send").await?;
+    let mut access = Access::open(app, "send", args.topic.as_deref()).await?;
     match &mut access {
         Access::Here(here) => link(app, here, &args).await?,
         Access::Running(client) => client.wait(args.timeout),
@@ -42,7 +42,7 @@ pub(super) async fn send(app: &App<'_>, args: Send) -> Result<(), Failure> {
 async fn link(app: &App<'_>, here: &Here, args: &Send) -> Result<(), Failure> {
     if here.how.connect.is_empty() {
         return Err(Failure::failed(format!(
-            "others connect to this home, and it is not up: run `{} up --classic`, then send",
+            "others connect to this home, and it is not up: run `{} up`, then send",
             app.home.command()
         )));
     }
@@ -62,34 +62,37 @@ async fn publish(
     access: &mut Access,
     text: Option<String>,
 ) -> Result<Report, Failure> {
-    let (mut messages, mut links_up) = (0, 1);
+    let (mut messages, mut last) = (0, (1, false));
     if let Some(text) = text {
-        links_up = publish_one(access, Body::Text(text)).await?;
+        last = publish_one(access, Body::Text(text)).await?;
         messages = 1;
     } else {
         let mut lines = BufReader::new(tokio::io::stdin());
         while let Some(line) = line(&mut lines).await? {
-            links_up = publish_one(access, Body::of(&line)).await?;
+            last = publish_one(access, Body::of(&line)).await?;
             messages += 1;
         }
     }
+    let (links_up, alone) = last;
     if messages > 0 && links_up == 0 {
-        let note = "(no link is up: it is sent once one is)";
+        app.console.note("(no link is up: it is sent if one comes up within 30 s)").await?;
+    } else if messages > 0 && alone {
+        let note = "(nobody is connected, so nobody hears it: messages are not kept for later)";
         app.console.note(note).await?;
     }
-    Ok(Report::Sent { messages, links_up })
+    Ok(Report::Sent { messages, links_up, alone })
 }
 
-/// Publishes a message, and gives how many links are up.
-async fn publish_one(access: &mut Access, body: Body) -> Result<usize, Failure> {
+/// Publishes a message, and gives how many links are up, and whether nobody is there.
+async fn publish_one(access: &mut Access, body: Body) -> Result<(usize, bool), Failure> {
     let mut reply = access.ask(Request::Publish { body }).await?;
-    let mut links = 0;
+    let mut last = (0, false);
     while let Some(report) = reply.next().await {
-        if let Report::Sent { links_up, .. } = report? {
-            links = links_up;
+        if let Report::Sent { links_up, alone, .. } = report? {
+            last = (links_up, alone);
         }
     }
-    Ok(links)
+    Ok(last)
 }
 
 async fn line(lines: &mut BufReader<tokio::io::Stdin>) -> Result<Option<Vec<u8>>, Failure> {
@@ -109,7 +112,7 @@ async fn line(lines: &mut BufReader<tokio::io::Stdin>) -> Result<Option<Vec<u8>>
 
 pub(super) async fn listen(app: &App<'_>, args: Listen) -> Result<(), Failure> {
     let mut signals = Signals::catch()?;
-    let mut access = Access::open(app, "listen").await?;
+    let mut access = Access::open(app, "listen", args.topic.as_deref()).await?;
     let events = args.events;
     let told = tokio::select! {
         told = hear(app, &mut access, events) => told,
@@ -131,7 +134,7 @@ async fn hear(app: &App<'_>, access: &mut Access, events: bool) -> Result<(), Fa
     }
     tell(app, reply).await?;
     Err(Failure::failed(format!(
-        "the process that runs this home has stopped; start it with `{} up --classic`",
+        "the process that runs this home has stopped; start it with `{} up`",
         app.home.command()
     )))
 }

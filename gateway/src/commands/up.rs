@@ -5,21 +5,20 @@ use std::net::SocketAddr;
 
 use stringphone::tcp::{Tcp, TcpRoom};
 
-use super::App;
 use super::stay::{Signals, Stay};
+use super::{App, known};
 use crate::cli::Up;
 use crate::control::Server;
 use crate::failure::Failure;
-use crate::home::{Origin, TopicConfig};
+use crate::home::{Origin, Protocol, TopicConfig};
 use crate::node::{Node, Plan};
 use crate::report::Report;
 use crate::text;
 
 pub(super) const TOPIC: &str = "home";
-const LISTEN: &str = "127.0.0.1:7777";
+pub(super) const LISTEN: &str = "127.0.0.1:7777";
 
 pub(super) async fn up(app: &App<'_>, args: Up) -> Result<(), Failure> {
-    args.protocol.require(app, "up --classic")?;
     app.home.make()?;
     let lock = app.home.lock("up")?;
     let signals = Signals::catch()?;
@@ -27,8 +26,7 @@ pub(super) async fn up(app: &App<'_>, args: Up) -> Result<(), Failure> {
     let mut config = app.home.config()?;
     let topic = args.topic.or_else(|| config.current.clone());
     let topic = topic.unwrap_or_else(|| TOPIC.into());
-    let known = config.topics.get(&topic);
-    let mut how = known.cloned().unwrap_or_else(|| TopicConfig::new(Origin::Founded));
+    let mut how = known(&config, &topic, args.protocol.classic, Origin::Founded)?;
     if !args.connect.is_empty() {
         how.connect = args.connect;
     }
@@ -37,8 +35,7 @@ pub(super) async fn up(app: &App<'_>, args: Up) -> Result<(), Failure> {
     // The very port, so that those who joined find it again.
     how.listen = Some(address.to_string());
 
-    let plan =
-        Plan { topic: &topic, identity, origin: how.origin, admission: args.admission, pin: None };
+    let plan = Plan { admission: args.admission, ..Plan::new(&topic, identity, &how) };
     let node = Node::start(&app.home, plan).await?;
     if !node.is_ready() {
         return Err(not_joined(app, &topic));
@@ -48,7 +45,7 @@ pub(super) async fn up(app: &App<'_>, args: Up) -> Result<(), Failure> {
 
     // Whoever reads the greeting may ask at once.
     let server = Server::start(&app.home, &lock, &node)?;
-    greet(app, &node, address).await?;
+    greet(app, &node, &how, address).await?;
     let reports = node.watch(true).await?;
     node.listen(room).await?;
     for peer in &how.connect {
@@ -69,19 +66,34 @@ async fn bind(address: Option<String>) -> Result<(TcpRoom, SocketAddr), Failure>
     }
 }
 
-async fn greet(app: &App<'_>, node: &Node, address: SocketAddr) -> Result<(), Failure> {
-    let topic = text::for_shell(node.name());
-    // Others can't connect to what means every address of this machine.
-    let reached = if address.ip().is_unspecified() {
-        format!("THIS-MACHINE:{}", address.port())
+/// Where others reach an address that we listen on: what means every address of this machine,
+/// they can't connect to.
+pub(super) fn reached(address: &str) -> String {
+    match address.parse::<SocketAddr>() {
+        Ok(known) if known.ip().is_unspecified() => format!("THIS-MACHINE:{}", known.port()),
+        _ => address.into(),
+    }
+}
+
+async fn greet(
+    app: &App<'_>,
+    node: &Node,
+    how: &TopicConfig,
+    address: SocketAddr,
+) -> Result<(), Failure> {
+    let classic = how.protocol == Protocol::Classic;
+    let at = reached(&address.to_string());
+    let to = if classic {
+        format!("--classic --topic={} {at}", text::for_shell(node.name()))
     } else {
-        address.to_string()
+        at
     };
     let up = Report::Up {
         topic: node.name().to_owned(),
         address: address.to_string(),
         who: (&node.participant()).into(),
-        invitation: format!("stringphone --home ~/lamp join --classic --topic={topic} {reached}"),
+        invite: (!classic).then(|| format!("{} invite", app.home.command())),
+        join: format!("stringphone --home ~/lamp join {to}"),
     };
     app.console.say(&up).await?;
     if address.ip().is_loopback() {
@@ -95,7 +107,7 @@ async fn greet(app: &App<'_>, node: &Node, address: SocketAddr) -> Result<(), Fa
 fn not_joined(app: &App<'_>, topic: &str) -> Failure {
     Failure::failed(format!(
         "this home has asked to join topic {topic:?} and was not admitted yet. Go on with `{} join \
-         --classic --topic={} ADDRESS`, or bring up a topic of another name with --topic",
+         --topic={} ADDRESS`, or bring up a topic of another name with --topic",
         app.home.command(),
         text::for_shell(topic)
     ))

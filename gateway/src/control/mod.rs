@@ -27,7 +27,24 @@ pub(crate) enum Request {
         #[serde(default)]
         events: bool,
     },
-    Participants,
+    #[serde(alias = "participants")]
+    Members,
+    /// V2, as all that follow up to `Leave`.
+    Invite {
+        keeper: bool,
+        lifetime_ms: u64,
+    },
+    Pin,
+    Evict {
+        who: String,
+    },
+    Appoint {
+        who: String,
+    },
+    Rotate,
+    Leave {
+        anyway: bool,
+    },
     Trust {
         key: String,
     },
@@ -41,6 +58,16 @@ pub(crate) enum Request {
         who: String,
     },
     Status,
+}
+
+impl Request {
+    /// Whether other members have to learn of it.
+    pub(crate) fn concerns_others(&self) -> bool {
+        matches!(
+            self,
+            Self::Evict { .. } | Self::Appoint { .. } | Self::Rotate | Self::Leave { .. }
+        )
+    }
 }
 
 fn lines() -> LinesCodec {

@@ -25,13 +25,16 @@ use crate::text;
 const CLIENTS: usize = 32;
 /// A client that asks nothing for this long gives its seat back.
 const IDLE: Duration = Duration::from_secs(10);
+/// What is left to reply when the topic has ended has this long.
+const LAST: Duration = Duration::from_millis(500);
 /// A failed `accept` is tried again after this long.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers as long as it is held.
 pub(crate) struct Server {
     path: PathBuf,
-    _accepting: AbortOnDropHandle<()>,
+    seats: Arc<Semaphore>,
+    accepting: AbortOnDropHandle<()>,
 }
 
 impl Server {
@@ -52,8 +55,16 @@ impl Server {
         let listener = UnixListener::bind(&path).map_err(failed)?;
         // Until here the folder's own mode keeps others out.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        let accepting = AbortOnDropHandle::new(tokio::spawn(accept(listener, node.clone())));
-        Ok(Self { path, _accepting: accepting })
+        let seats = Arc::new(Semaphore::new(CLIENTS));
+        let accepting = tokio::spawn(accept(listener, seats.clone(), node.clone()));
+        Ok(Self { path, seats, accepting: AbortOnDropHandle::new(accepting) })
+    }
+
+    /// Ends once those who asked have their replies, or have had time enough for them.
+    pub(crate) async fn end(self) {
+        self.accepting.abort();
+        let all = u32::try_from(CLIENTS).unwrap_or(u32::MAX);
+        drop(timeout(LAST, self.seats.acquire_many(all)).await);
     }
 }
 
@@ -64,8 +75,7 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: UnixListener, node: Node) {
-    let seats = Arc::new(Semaphore::new(CLIENTS));
+async fn accept(listener: UnixListener, seats: Arc<Semaphore>, node: Node) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(PAUSE).await;

@@ -37,6 +37,8 @@ pub(crate) struct TopicConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Protocol {
+    V2,
+    /// The original's.
     Classic,
 }
 
@@ -55,8 +57,8 @@ impl Default for Config {
 }
 
 impl TopicConfig {
-    pub(crate) fn new(origin: Origin) -> Self {
-        Self { protocol: Protocol::Classic, origin, listen: None, connect: Vec::new() }
+    pub(crate) fn new(protocol: Protocol, origin: Origin) -> Self {
+        Self { protocol, origin, listen: None, connect: Vec::new() }
     }
 }
 
@@ -69,8 +71,18 @@ impl Config {
 
     /// The topic that commands mean.
     pub(crate) fn current(&self) -> Option<(&str, &TopicConfig)> {
-        let (topic, how) = self.topics.get_key_value(self.current.as_ref()?)?;
+        self.topic(self.current.as_ref()?)
+    }
+
+    pub(crate) fn topic(&self, name: &str) -> Option<(&str, &TopicConfig)> {
+        let (topic, how) = self.topics.get_key_value(name)?;
         Some((topic, how))
+    }
+
+    /// Nothing means this topic any more.
+    pub(crate) fn forget(&mut self, topic: &str) {
+        self.topics.remove(topic);
+        self.current.take_if(|current| current == topic);
     }
 }
 

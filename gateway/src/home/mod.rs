@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use stringphone::store::FileStore;
 use stringphone::{Identity, keyfile};
 
-pub(crate) use config::{Config, Origin, TopicConfig};
+pub(crate) use config::{Config, Origin, Protocol, TopicConfig};
 pub(crate) use lock::Lock;
 
 use crate::failure::Failure;
@@ -106,8 +106,36 @@ impl Home {
     fn begin(&self, why: &str) -> Failure {
         let command = self.command();
         Failure::failed(format!(
-            "{why}: begin with `{command} up --classic`, or with `{command} join --classic ADDRESS`"
+            "{why}: begin with `{command} up`, or with `{command} join ADDRESS`"
         ))
+    }
+
+    /// This home is in no topic of that name.
+    pub(crate) fn unknown(&self, topic: &str) -> Failure {
+        Failure::failed(format!(
+            "this home is in no topic {topic:?}; `{} up --topic={}` founds one",
+            self.command(),
+            text::for_shell(topic)
+        ))
+    }
+
+    /// This topic was left, or never joined: nothing stays of it.
+    pub(crate) fn forget(&self, topic: &str, lock: &Lock) -> Result<(), Failure> {
+        let mut config = self.config()?;
+        config.forget(topic);
+        self.keep_config(&config, lock)?;
+        self.clear(topic, lock)
+    }
+
+    /// Removes what is stored of a topic.
+    pub(crate) fn clear(&self, topic: &str, _: &Lock) -> Result<(), Failure> {
+        let path = self.topic_file(topic);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Failure::file(&path, &error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes the home for this process alone.

@@ -2,13 +2,14 @@
 
 use futures::stream::{self, BoxStream, StreamExt};
 use stringphone::tcp::RoomStats;
-use stringphone::{CommandError, Participant, ParticipantId, TopicError};
+use stringphone::{CommandError, ParticipantId, TopicError};
 
-use super::questions::{Matter, is};
+use super::questions::Matter;
 use super::{Node, Question};
 use crate::control::Request;
 use crate::failure::Failure;
-use crate::report::{About, LinkStatus, Report, Status};
+use crate::home::Protocol;
+use crate::report::{About, LinkStatus, Report, Status, Who};
 
 impl Node {
     /// Does what is asked. The stream ends with the reply.
@@ -23,43 +24,23 @@ impl Node {
                     .into_bytes()
                     .ok_or_else(|| Failure::Usage("`hex` has to be hexadecimal digits".into()))?;
                 self.0.topic.publish_raw(body).await?;
-                vec![Report::Sent { messages: 1, links_up: self.links_up() }]
+                let (links_up, alone) = (self.links_up(), self.is_alone());
+                vec![Report::Sent { messages: 1, links_up, alone }]
             }
-            Request::Participants => self.participants().await?,
-            Request::Trust { key } => {
-                let key = key
-                    .parse()
-                    .map_err(|error| Failure::Usage(format!("no public key: {error}")))?;
-                self.0.topic.trust(key).await?;
-                let who = Participant::new(key);
-                vec![Report::Joined { who: (&who).into() }]
-            }
+            Request::Members => self.members().await?,
+            Request::Trust { key } => self.trust(&key).await?,
             Request::Remove { who } => self.remove(&who).await?,
+            Request::Invite { keeper, lifetime_ms } => self.invite(keeper, lifetime_ms).await?,
+            Request::Pin => self.offer_pin().await?,
+            Request::Evict { who } => self.evict(&who).await?,
+            Request::Appoint { who } => self.appoint(&who).await?,
+            Request::Rotate => self.rotate().await?,
+            Request::Leave { anyway } => self.leave(anyway).await?,
             Request::Admit { who } => vec![self.decide(self.question(&who)?, true).await?],
             Request::Deny { who } => vec![self.decide(self.question(&who)?, false).await?],
             Request::Status => vec![Report::Status(self.status().await?)],
         };
         Ok(stream::iter(reports).boxed())
-    }
-
-    async fn participants(&self) -> Result<Vec<Report>, Failure> {
-        let participants = self.0.topic.participants().await?;
-        let reports = participants.iter().map(|who| Report::Participant { who: who.into() });
-        Ok(reports.collect())
-    }
-
-    async fn remove(&self, who: &str) -> Result<Vec<Report>, Failure> {
-        let known = self.0.topic.participants().await?;
-        let found = known.iter().find(|participant| is(who, participant));
-        let found = found.ok_or_else(|| {
-            Failure::failed(format!(
-                "{who} is nobody who is trusted here. Give a whole id or fingerprint, as \
-                 `stringphone participants` shows them"
-            ))
-        })?;
-        self.0.topic.remove(found.id()).await?;
-        let id = found.id().to_string();
-        Ok(vec![Report::Removed { id }])
     }
 
     fn question(&self, who: &str) -> Result<Question, Failure> {
@@ -76,6 +57,7 @@ impl Node {
                 if let Some(introduction) = introductions.next_back() {
                     introduction.approve().await.map_err(|error| match error {
                         TopicError::Command(CommandError::Unknown(_)) => unasked(&id.to_string()),
+                        TopicError::Command(CommandError::NotAllowed) => self.no_keeper("admit"),
                         other => other.into(),
                     })?;
                 }
@@ -85,8 +67,14 @@ impl Node {
             Matter::Newcomer(introductions) => drop(introductions),
             Matter::Admitter(_) => self.0.topic.reject(id).await?,
         }
-        let who = (&question.who).into();
-        Ok(if yes { Report::Joined { who } } else { Report::Denied { id: who.id } })
+        let who = Who::from(&question.who).called(self.name_of(id));
+        // In V2 a newcomer is a member once its side has said yes as well.
+        let pending = self.0.protocol == Protocol::V2 && question.about == About::Newcomer;
+        Ok(match (yes, pending) {
+            (true, true) => Report::Admitted { who },
+            (true, false) => Report::Joined { who },
+            (false, _) => Report::Denied { id: who.id },
+        })
     }
 
     async fn confirm(&self, id: ParticipantId) -> Result<(), Failure> {
@@ -111,6 +99,7 @@ impl Node {
         Ok(Status {
             topic: self.name().to_owned(),
             ready: state.ready,
+            generation: state.generation,
             links: links.collect(),
             peers: self.0.room.get().map(RoomStats::peers),
             published: stats.published,
@@ -124,13 +113,18 @@ impl Node {
 
 impl Question {
     /// The question as it is put at a terminal.
-    pub(crate) fn text(&self, topic: &str) -> String {
+    pub(crate) fn text(&self, node: &Node) -> String {
         let (id, fingerprint) = (self.who.id(), self.who.fingerprint());
+        let topic = node.name();
         match self.about {
-            About::Newcomer => format!(
-                "\n{id} wants to join {topic:?}.\nIts fingerprint: {fingerprint}\nIs that what it \
-                 shows? Admit it? [y/N] "
-            ),
+            About::Newcomer => {
+                let name = node.name_of(id);
+                let name = name.map(|name| format!(" It calls itself {name:?}.")).unwrap_or_default();
+                format!(
+                    "\n{id} wants to join {topic:?}.{name}\nIts fingerprint: {fingerprint}\nIs that \
+                     what it shows? Admit it? [y/N] "
+                )
+            }
             About::Admitter => format!(
                 "\n{id} admits us to {topic:?}.\nIts fingerprint: {fingerprint}\nIs that what it \
                  shows? Trust it, and use its key? [y/N] "

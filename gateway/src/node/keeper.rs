@@ -2,14 +2,17 @@
 
 use futures::StreamExt;
 use futures::future::OptionFuture;
-use stringphone::{Event, Events, Introduction, Introductions, Participant, TopicHandle};
+use stringphone::{
+    Event, Events, Introduction, Introductions, Participant, ParticipantId, TopicHandle,
+};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::Node;
 use super::tally::Tally;
 use crate::failure::Failure;
-use crate::report::{About, Report};
+use crate::home::Protocol;
+use crate::report::{About, Report, Who};
 
 /// What a topic tells its keeper.
 pub(super) struct Sources {
@@ -32,6 +35,11 @@ enum Recurring {
     Refused(String),
     Lost(String),
     Lagged,
+    Expired(String),
+    Unverifiable(String),
+    CaughtUp(String),
+    Cloned(String),
+    InsiderAlarm,
 }
 
 impl Recurring {
@@ -41,6 +49,13 @@ impl Recurring {
             Report::Refused { reason } => Some((Self::Refused(reason.clone()), 1)),
             Report::Lost { link, frames } => Some((Self::Lost(link.clone()), *frames)),
             Report::Lagged { missed } => Some((Self::Lagged, *missed)),
+            Report::Expired { from, messages } => Some((Self::Expired(from.clone()), *messages)),
+            Report::Unverifiable { from, messages } => {
+                Some((Self::Unverifiable(from.clone()), *messages))
+            }
+            Report::CaughtUp { id } => Some((Self::CaughtUp(id.clone()), 1)),
+            Report::Cloned { id } => Some((Self::Cloned(id.clone()), 1)),
+            Report::InsiderAlarm => Some((Self::InsiderAlarm, 1)),
             _ => None,
         }
     }
@@ -50,6 +65,11 @@ impl Recurring {
             Self::Refused(reason) => Report::Refused { reason },
             Self::Lost(link) => Report::Lost { link, frames: number },
             Self::Lagged => Report::Lagged { missed: number },
+            Self::Expired(from) => Report::Expired { from, messages: number },
+            Self::Unverifiable(from) => Report::Unverifiable { from, messages: number },
+            Self::CaughtUp(id) => Report::CaughtUp { id },
+            Self::Cloned(id) => Report::Cloned { id },
+            Self::InsiderAlarm => Report::InsiderAlarm,
         }
     }
 }
@@ -72,9 +92,13 @@ pub(super) async fn keep(node: Node, mut sources: Sources, reports: broadcast::S
                 // The question itself is told, once it can be answered.
                 Some(Ok(Event::Introduced(_))) if asks => None,
                 Some(Ok(Event::Answered(who))) => Some(answered(&node, who)),
+                Some(Ok(Event::Joined(who))) => {
+                    learn_name(&node, who.id()).await;
+                    Some(Report::Joined { who: called(&node, &who) })
+                }
                 Some(Ok(event)) => happened(&node, &event),
             },
-            Some(Some(introduction)) = introduction => introduced(&node, introduction),
+            Some(Some(introduction)) = introduction => introduced(&node, introduction).await,
             () = tally.due() => None,
         };
         let now = Instant::now();
@@ -105,9 +129,26 @@ fn happened(node: &Node, event: &Event) -> Option<Report> {
         Event::LinkUp { link, name } => state.send_modify(|state| {
             state.links.insert(*link, (name.clone(), true));
         }),
-        Event::LinkDown { link, name, .. } => state.send_modify(|state| {
+        Event::LinkDown { link, name, reason, .. } => state.send_modify(|state| {
             state.links.insert(*link, (name.clone(), false));
+            state.broken = Some(reason.clone());
         }),
+        // It is told once, as what it is.
+        Event::Removed(id) if *id == node.participant().id() => return None,
+        Event::Removed(id) => {
+            let name = node.name_of(*id);
+            state.send_modify(|state| drop(state.names.remove(id)));
+            let evicted = node.0.protocol == Protocol::V2;
+            return Some(Report::Removed { id: id.to_string(), name, evicted });
+        }
+        Event::Epoch(epoch) => {
+            let generation = epoch.generation;
+            let before = state.borrow().generation;
+            state.send_modify(|state| state.generation = Some(generation));
+            // Steps are nobody's business, and neither are the first keys.
+            let new = before.is_some_and(|before| before != generation);
+            return new.then_some(Report::Rekeyed { generation });
+        }
         Event::Lost { link, frames } => {
             // People know links by their names.
             if let Some((name, _)) = state.borrow().links.get(link) {
@@ -120,8 +161,9 @@ fn happened(node: &Node, event: &Event) -> Option<Report> {
     Report::of_event(event)
 }
 
-fn introduced(node: &Node, introduction: Introduction) -> Option<Report> {
+async fn introduced(node: &Node, introduction: Introduction) -> Option<Report> {
     let who = introduction.participant();
+    learn_name(node, who.id()).await;
     let new = node.questions().newcomer(introduction);
     new.then(|| question(node, About::Newcomer, who))
 }
@@ -134,5 +176,21 @@ fn answered(node: &Node, who: Participant) -> Report {
 
 fn question(node: &Node, about: About, who: Participant) -> Report {
     let answer = format!("{} admit {}", node.home().command(), who.fingerprint());
-    Report::Question { about, who: (&who).into(), answer }
+    Report::Question { about, who: called(node, &who), answer }
+}
+
+/// A member, or a newcomer, may say what it calls itself.
+async fn learn_name(node: &Node, id: ParticipantId) {
+    // A topic that has stopped knows no names.
+    let name = node.0.topic.name_of(id).await.ok().flatten();
+    node.0.state.send_modify(|state| {
+        match name {
+            Some(name) => state.names.insert(id, name),
+            None => state.names.remove(&id),
+        };
+    });
+}
+
+fn called(node: &Node, who: &Participant) -> Who {
+    Who::from(who).called(node.name_of(who.id()))
 }

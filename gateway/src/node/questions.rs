@@ -67,6 +67,11 @@ impl Questions {
         taken
     }
 
+    /// Whether somebody who would admit us waits to be confirmed.
+    pub(super) fn any_admitter(&self) -> bool {
+        self.waiting().values().any(|matter| matches!(matter, Matter::Admitter(_)))
+    }
+
     /// Ends all questions about who admits us.
     pub(super) fn admitted(&self) {
         self.waiting().retain(|_, matter| matches!(matter, Matter::Newcomer(_)));

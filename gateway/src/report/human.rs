@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{About, Body, Report, Status, Who};
+use super::{About, Body, By, Report, Standing, Status, Who};
 use crate::text;
 
 /// Digits of an id that tell senders apart at a glance. Whoever must be sure compares fingerprints.
@@ -18,6 +18,29 @@ fn short(id: &str) -> &str {
     id.get(..SHORT).unwrap_or(id)
 }
 
+/// Who it is, with what it calls itself behind: a name may look like anything.
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        named(self.short(), self.name.as_deref(), f)
+    }
+}
+
+fn named(id: &str, name: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match name {
+        Some(name) => write!(f, "{id} ({})", text::in_line(name)),
+        None => f.write_str(id),
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Member => "member",
+            Self::Keeper => "keeper",
+        })
+    }
+}
+
 /// Messages begin with their sender, all else that happens with a star: no message can
 /// pass for an event.
 impl fmt::Display for Report {
@@ -29,8 +52,21 @@ impl fmt::Display for Report {
                 who.id, who.public_key, who.fingerprint
             ),
             Self::Up { .. } | Self::Joining { .. } | Self::Question { .. } => self.greet(f),
-            Self::Message { from, body } => write!(f, "{}{body}", short(from)),
+            Self::Message { from, name, body } => {
+                named(short(from), name.as_deref(), f)?;
+                body.fmt(f)
+            }
             Self::Participant { who } => write!(f, "{}  {}", who.id, who.fingerprint),
+            Self::Member { role, who, us } => {
+                write!(f, "{}  {role:6}  {}", who.short(), who.fingerprint)?;
+                if *us {
+                    return f.write_str("  (this side)");
+                }
+                who.name.iter().try_for_each(|name| write!(f, "  {}", text::in_line(name)))
+            }
+            Self::Invitation { url, .. } => f.write_str(url.expose()),
+            Self::Pin { pin, .. } => f.write_str(pin.expose()),
+            Self::Founded { topic } => write!(f, "Founded topic {topic:?}."),
             Self::Sent { messages, .. } => write!(f, "sent {messages}"),
             Self::Imported { topic, participants, who } => write!(
                 f,
@@ -52,18 +88,31 @@ impl fmt::Display for Report {
 impl Report {
     fn greet(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Up { topic, address, who, invitation } => write!(
+            Self::Up { topic, address, who, invite: Some(invite), join } => write!(
                 f,
-                "Topic {topic:?} is up on {address}. To join it from another terminal:\n\n    \
-                 {invitation}\n\nFingerprint of this side, to be compared over there:\n\n    {}\n",
+                "Topic {topic:?} is up on {address}. To let a device in, write an invitation, from \
+                 another terminal:\n\n    {invite}\n\nand give it to the device, when that asks for \
+                 it:\n\n    {join}\n\nFingerprint of this side:\n\n    {}\n",
                 who.fingerprint
             ),
-            Self::Joining { topic, address, who } => write!(
+            Self::Up { topic, address, who, invite: None, join } => write!(
+                f,
+                "Topic {topic:?} is up on {address}. To join it from another terminal:\n\n    \
+                 {join}\n\nFingerprint of this side, to be compared over there:\n\n    {}\n",
+                who.fingerprint
+            ),
+            Self::Joining { topic, address, who, by: By::Fingerprint } => write!(
                 f,
                 "Asking to join topic {topic:?} at {address}.\n\nFingerprint of this side, to be \
                  compared over there:\n\n    {}\n\nWaiting for somebody there to admit it …",
                 who.fingerprint
             ),
+            Self::Joining { topic, address, by: By::Invitation, .. } => {
+                write!(f, "Joining topic {topic:?} at {address}, as invited …")
+            }
+            Self::Joining { topic, address, by: By::Pin, .. } => {
+                write!(f, "Joining topic {topic:?} at {address} with the PIN …")
+            }
             Self::Question { about, who, answer } => {
                 let asks = match about {
                     About::Newcomer => "wants to join",
@@ -71,9 +120,8 @@ impl Report {
                 };
                 write!(
                     f,
-                    "* {} {asks}; its fingerprint: {}\n  Compare it with what that side shows. If \
+                    "* {who} {asks}; its fingerprint: {}\n  Compare it with what that side shows. If \
                      it is the same: {answer}",
-                    who.short(),
                     who.fingerprint
                 )
             }
@@ -84,15 +132,20 @@ impl Report {
     fn tell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lagged { missed } => write!(f, "{missed} lines were missed: too slow a reader"),
-            Self::Ready => f.write_str("joined: the topic key is here, messages can be exchanged"),
-            Self::Introduced { who } => {
-                write!(f, "{} introduced itself; {}", who.short(), who.fingerprint)
-            }
+            Self::Ready => f.write_str("joined: the keys are here, messages can be exchanged"),
+            Self::Introduced { who } => write!(f, "{who} introduced itself; {}", who.fingerprint),
             Self::Lapsed { id } => write!(f, "nobody decided about {} in time", short(id)),
-            Self::Joined { who } => {
-                write!(f, "{} is trusted from now on", who.short())
+            Self::Admitted { who } => write!(f, "{who} is let in, once that side says yes as well"),
+            Self::Joined { who } => write!(f, "{who} is trusted from now on"),
+            Self::Removed { id, name, evicted } => {
+                named(short(id), name.as_deref(), f)?;
+                f.write_str(if *evicted {
+                    " is no member any more: the others have new keys, and refuse what it says"
+                } else {
+                    " is trusted no longer"
+                })
             }
-            Self::Removed { id } => write!(f, "{} is trusted no longer", short(id)),
+            Self::Appointed { who } => write!(f, "{who} is a keeper from now on"),
             Self::Denied { id } => write!(f, "{} was turned down", short(id)),
             Self::LinkUp { link } => write!(f, "link up: {link}"),
             Self::LinkDown { link, reason, retry_in_ms } => write!(
@@ -103,6 +156,45 @@ impl Report {
             ),
             Self::Refused { reason } => write!(f, "a frame was refused: {reason}"),
             Self::Lost { link, frames } => write!(f, "{frames} frames were lost on {link}"),
+            other => other.tell_of_v2(f),
+        }
+    }
+
+    fn tell_of_v2(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uncertain { from, body } => {
+                write!(f, "perhaps for the second time, from {}{body}", short(from))
+            }
+            Self::Rekeyed { generation } => write!(f, "everybody has new keys (no. {generation})"),
+            Self::Expired { from, messages } => {
+                write!(f, "{messages} × {} came too late to be acted on", short(from))
+            }
+            Self::Unverifiable { from, messages } => write!(
+                f,
+                "{messages} × {} may have come too late: what time it is, nobody here knows",
+                short(from)
+            ),
+            Self::PinBurnt => {
+                f.write_str("the PIN is void: used, too old, or guessed at. `stringphone pin` shows another")
+            }
+            Self::Behind => f.write_str("the topic went on without us: asking its members for the keys"),
+            Self::CaughtUp { id } => write!(f, "{} was away, and has been given the keys", short(id)),
+            Self::Evicted => f.write_str("this device is no member any more: its keys are gone"),
+            Self::Cloned { id } => write!(
+                f,
+                "ALARM: two devices speak with the key of {0}. One is a copy, or was put back to an \
+                 old backup. Unless you know why: `stringphone evict {0}`, and invite the true one anew",
+                short(id)
+            ),
+            Self::RolledBack => f.write_str(
+                "ALARM: what this device has stored went back to an old state; was a backup put \
+                 back? Nothing was encrypted twice, but messages may come again",
+            ),
+            Self::InsiderAlarm => f.write_str(
+                "ALARM: a member sends what no honest device would. `stringphone status` counts it; \
+                 evict whom you don't know",
+            ),
+            Self::Left { topic } => write!(f, "this device has left topic {topic:?}"),
             _ => Ok(()),
         }
     }
@@ -123,6 +215,9 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.ready { "ready" } else { "not joined yet" };
         write!(f, "topic      {} ({state})", self.topic)?;
+        if let Some(keys) = self.generation {
+            write!(f, "\nkeys       no. {keys}")?;
+        }
         for link in &self.links {
             let up = if link.up { "up" } else { "down" };
             write!(f, "\nlink       {} ({up})", link.name)?;

@@ -6,9 +6,10 @@ mod human;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use stringphone::{Event, Participant, ReceiveError, Received};
+use stringphone::{Event, Participant, ParticipantId, ReceiveError, Received, Role};
 
 use crate::failure::Failure;
+use crate::secret::Secret;
 use crate::text;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,14 +21,21 @@ pub(crate) enum Report {
         who: Who,
         home: String,
     },
+    /// A topic was founded, and is not up yet.
+    Founded {
+        topic: String,
+    },
     /// A topic is served here.
     Up {
         topic: String,
         address: String,
         #[serde(flatten)]
         who: Who,
+        /// What to type here, where newcomers are invited.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invite: Option<String>,
         /// What to type on the other side.
-        invitation: String,
+        join: String,
     },
     /// We have asked to be admitted to a topic.
     Joining {
@@ -35,6 +43,7 @@ pub(crate) enum Report {
         address: String,
         #[serde(flatten)]
         who: Who,
+        by: By,
     },
     /// Somebody has to decide: `admit` or `deny`.
     Question {
@@ -45,6 +54,15 @@ pub(crate) enum Report {
         answer: String,
     },
     Message {
+        from: String,
+        /// What the sender calls itself, which anybody can.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        #[serde(flatten)]
+        body: Body,
+    },
+    /// A message that may have been told before the last restart.
+    Uncertain {
         from: String,
         #[serde(flatten)]
         body: Body,
@@ -62,12 +80,59 @@ pub(crate) enum Report {
     Lapsed {
         id: String,
     },
+    /// Somebody was let in, and is a member once its side has agreed.
+    Admitted {
+        #[serde(flatten)]
+        who: Who,
+    },
     Joined {
         #[serde(flatten)]
         who: Who,
     },
     Removed {
         id: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// For good, with new keys for everybody else; otherwise only its messages are refused.
+        evicted: bool,
+    },
+    Appointed {
+        #[serde(flatten)]
+        who: Who,
+    },
+    /// Everybody has other keys.
+    Rekeyed {
+        generation: u32,
+    },
+    /// Messages came too late to be acted on.
+    Expired {
+        from: String,
+        messages: u64,
+    },
+    /// Messages that expire came, and nobody here knows what time it is.
+    Unverifiable {
+        from: String,
+        messages: u64,
+    },
+    PinBurnt,
+    /// The topic went on without us.
+    Behind,
+    CaughtUp {
+        id: String,
+    },
+    /// We are no member any more.
+    Evicted,
+    /// An alarm: a copy of this participant is about.
+    Cloned {
+        id: String,
+    },
+    /// An alarm: our own storage went back to an old state.
+    RolledBack,
+    /// An alarm: a member is not honest.
+    InsiderAlarm,
+    /// We left a topic.
+    Left {
+        topic: String,
     },
     Denied {
         id: String,
@@ -88,14 +153,37 @@ pub(crate) enum Report {
         link: String,
         frames: u64,
     },
+    /// A member of a V2 topic.
+    Member {
+        role: Standing,
+        #[serde(flatten)]
+        who: Who,
+        /// It is this very participant.
+        us: bool,
+    },
+    /// Somebody whose messages are believed in a Classic topic.
     Participant {
         #[serde(flatten)]
         who: Who,
+    },
+    Invitation {
+        topic: String,
+        url: Secret,
+        role: Standing,
+        lifetime_ms: u64,
+    },
+    Pin {
+        topic: String,
+        pin: Secret,
+        lifetime_ms: u64,
     },
     /// A message was published.
     Sent {
         messages: u64,
         links_up: usize,
+        /// Nobody is connected who could hear it.
+        #[serde(default)]
+        alone: bool,
     },
     Imported {
         topic: String,
@@ -119,6 +207,26 @@ pub(crate) struct Who {
     pub(crate) id: String,
     pub(crate) public_key: String,
     pub(crate) fingerprint: String,
+    /// What it calls itself, which anybody can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+}
+
+/// What a member may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Standing {
+    Member,
+    Keeper,
+}
+
+/// What we have to show for ourselves when we ask to be let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum By {
+    Fingerprint,
+    Invitation,
+    Pin,
 }
 
 /// What a question is about.
@@ -163,6 +271,9 @@ impl TryFrom<Fields> for Body {
 pub(crate) struct Status {
     pub(crate) topic: String,
     pub(crate) ready: bool,
+    /// Which keys are in use, in V2: one more with each rekey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) generation: Option<u32>,
     pub(crate) links: Vec<LinkStatus>,
     /// Peers that are connected to the address listened on.
     pub(crate) peers: Option<usize>,
@@ -181,14 +292,14 @@ pub(crate) struct LinkStatus {
 }
 
 impl Report {
-    /// What the event of a topic says; `None` for events that a later release may bring.
+    /// What the event of a topic says, where it says enough by itself; `None` for the others, and
+    /// for events that a later release may bring.
     pub(crate) fn of_event(event: &Event) -> Option<Self> {
         Some(match event {
             Event::Ready => Self::Ready,
             Event::Introduced(who) => Self::Introduced { who: who.into() },
             Event::Lapsed(id) => Self::Lapsed { id: id.to_string() },
             Event::Joined(who) => Self::Joined { who: who.into() },
-            Event::Removed(id) => Self::Removed { id: id.to_string() },
             Event::LinkUp { name, .. } => Self::LinkUp { link: name.clone() },
             Event::LinkDown { name, reason, retry_in, .. } => Self::LinkDown {
                 link: name.clone(),
@@ -199,17 +310,34 @@ impl Report {
             Event::Lost { link, frames } => {
                 Self::Lost { link: format!("{link:?}"), frames: *frames }
             }
+            Event::Uncertain(message) => Self::Uncertain {
+                from: message.from.to_string(),
+                body: Body::of(&message.body),
+            },
+            Event::Expired(id) => Self::Expired { from: id.to_string(), messages: 1 },
+            Event::Unverifiable(id) => Self::Unverifiable { from: id.to_string(), messages: 1 },
+            Event::PinBurnt => Self::PinBurnt,
+            Event::Behind => Self::Behind,
+            Event::CaughtUp(id) => Self::CaughtUp { id: id.to_string() },
+            Event::Evicted => Self::Evicted,
+            Event::Cloned(id) => Self::Cloned { id: id.to_string() },
+            Event::RolledBack => Self::RolledBack,
+            Event::InsiderAlarm => Self::InsiderAlarm,
             _ => return None,
         })
     }
-}
 
-impl From<Result<Received, ReceiveError>> for Report {
-    fn from(item: Result<Received, ReceiveError>) -> Self {
+    /// What came in, from somebody who is called that.
+    pub(crate) fn received(
+        item: Result<Received, ReceiveError>,
+        name: impl Fn(ParticipantId) -> Option<String>,
+    ) -> Self {
         match item {
-            Ok(received) => {
-                Self::Message { from: received.from.to_string(), body: Body::of(&received.body) }
-            }
+            Ok(received) => Self::Message {
+                from: received.from.to_string(),
+                name: name(received.from),
+                body: Body::of(&received.body),
+            },
             Err(ReceiveError::Lagged(lagged)) => Self::Lagged { missed: lagged.0 },
             Err(error) => Self::Refused { reason: error.to_string() },
         }
@@ -228,7 +356,21 @@ impl From<&Participant> for Who {
             id: participant.id().to_string(),
             public_key: participant.public_key().to_string(),
             fingerprint: participant.fingerprint().to_string(),
+            name: None,
         }
+    }
+}
+
+impl Who {
+    pub(crate) fn called(self, name: Option<String>) -> Self {
+        Self { name, ..self }
+    }
+}
+
+impl From<Role> for Standing {
+    fn from(role: Role) -> Self {
+        // What a later release may bring stands above members.
+        if role == Role::Member { Self::Member } else { Self::Keeper }
     }
 }
 

@@ -29,7 +29,7 @@ fn a_key_that_others_can_read_is_refused_with_the_command_that_mends_it() {
     let home = Home::new();
     home.told(&["init"]);
     fs::set_permissions(home.file("identity.key"), Permissions::from_mode(0o644)).unwrap();
-    let refused = home.run(&["up", "--classic"]);
+    let refused = home.run(&["up"]);
     assert_eq!(refused.code, 1);
     let mend = format!("chmod 600 '{}'", home.file("identity.key").display());
     assert!(refused.err.contains(&mend), "{}", refused.err);
@@ -49,7 +49,7 @@ fn a_home_that_others_can_look_into_is_refused_with_the_command_that_mends_it() 
 fn a_second_process_is_told_who_owns_the_home() {
     let home = Home::new();
     let (_up, _) = home.up(&[]);
-    for second in [&["up", "--classic"][..], &["join", "--classic", "127.0.0.1:1"]] {
+    for second in [&["up"][..], &["join", "127.0.0.1:1"]] {
         let refused = home.run(second);
         assert_eq!(refused.code, 1);
         for word in ["`stringphone up`", "one process owns a home", "--home"] {
@@ -66,7 +66,7 @@ fn what_a_killed_process_left_behind_is_in_nobodys_way() {
     up.signal(Signal::KILL);
     up.end();
     assert!(home.file("control.sock").exists(), "it had no time to clean up");
-    assert!(home.told(&["participants"]).is_empty());
+    assert_eq!(home.told(&["members"]).len(), 1);
     let (_up, _) = home.up(&[]);
     home.told(&["status"]);
 }
@@ -74,7 +74,7 @@ fn what_a_killed_process_left_behind_is_in_nobodys_way() {
 #[test]
 fn commands_work_without_a_process_and_the_next_one_knows() {
     let (home, other) = (Home::new(), Home::new());
-    let (up, _) = home.up(&[]);
+    let (up, _) = home.up_classic(&[]);
     let other = other.told(&["init"]).remove(0);
     assert_eq!(up.terminate(), 0);
 
@@ -122,7 +122,7 @@ fn no_topic_name_leaves_the_folder() {
     assert_eq!(files.count(), 6);
     assert_eq!(fs::read_dir(home.path().parent().unwrap()).unwrap().count(), 1);
     let long = "x".repeat(65);
-    let refused = home.run(&["up", "--classic", "--listen", "127.0.0.1:0", "--topic", &long]);
+    let refused = home.run(&["up", "--listen", "127.0.0.1:0", "--topic", &long]);
     assert_eq!(refused.code, 1);
 }
 
@@ -132,7 +132,7 @@ fn an_empty_home_says_how_to_begin() {
     for command in [&["whoami"][..], &["send", "x"], &["listen"], &["participants"]] {
         let refused = home.run(command);
         assert_eq!(refused.code, 1);
-        assert!(refused.err.contains("up --classic"), "{}", refused.err);
+        assert!(refused.err.contains("begin with `stringphone"), "{}", refused.err);
     }
     assert!(!home.path().exists(), "and nothing was made");
 }
@@ -140,19 +140,52 @@ fn an_empty_home_says_how_to_begin() {
 #[test]
 fn a_wrong_command_line_ends_with_exit_code_2() {
     let home = Home::new();
-    let classic = home.run(&["up"]);
-    assert_eq!(classic.code, 2);
-    assert!(classic.err.contains("speaks only Classic"), "{}", classic.err);
-    assert!(classic.err.contains("up --classic; see SECURITY.md"), "{}", classic.err);
     for wrong in [
         &[][..],
-        &["join", "127.0.0.1:1"],
-        &["join", "--classic"],
-        &["up", "--classic", "--admission", "everybody"],
+        &["join", "127.0.0.1:1", "127.0.0.1:2"],
+        &["join", "127.0.0.1"],
+        &["join", "--classic", "--pin"],
+        &["up", "--admission", "everybody"],
+        &["invite", "--for", "10"],
         &["trust", "12"],
         &["fly"],
     ] {
         assert_eq!(home.run(wrong).code, 2, "{wrong:?}");
     }
     assert_eq!(home.run(&["--help"]).code, 0);
+}
+
+#[test]
+fn a_topic_keeps_its_protocol() {
+    let home = Home::new();
+    let (up, _) = home.up_classic(&[]);
+    assert_eq!(up.terminate(), 0);
+    // What it was founded as need not be said again.
+    let (up, told) = home.up(&[]);
+    assert!(text(&told, "join").contains("--classic"), "{told}");
+    assert_eq!(up.terminate(), 0);
+    let refused = home.run(&["invite"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("speaks Classic"), "{}", refused.err);
+
+    let (up, _) = home.up(&["--topic", "new"]);
+    assert_eq!(up.terminate(), 0);
+    let refused = home.run(&["up", "--classic"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("keeps its protocol"), "{}", refused.err);
+}
+
+#[test]
+fn commands_can_name_the_topic_that_they_mean() {
+    let home = Home::new();
+    home.told(&["init", "--topic", "garage"]);
+    home.told(&["init", "--topic", "house"]);
+    for topic in ["garage", "house"] {
+        assert_eq!(home.told(&["invite", topic])[0]["topic"], topic);
+    }
+    let (_up, _) = home.up(&["--topic", "garage"]);
+    assert_eq!(home.run(&["send", "--topic", "garage", "on"]).code, 0);
+    let refused = home.run(&["send", "--topic", "house", "on"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("in topic \"garage\", not in \"house\""), "{}", refused.err);
 }

@@ -2,7 +2,9 @@
 
 mod homes;
 mod importing;
+mod inviting;
 mod joining;
+mod members;
 mod outputs;
 mod sockets;
 mod support;

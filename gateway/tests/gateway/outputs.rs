@@ -45,7 +45,7 @@ fn a_flood_of_refused_frames_is_a_line_now_and_then() {
 fn what_can_not_be_written_is_no_success() {
     let home = Home::new();
     home.told(&["init"]);
-    for command in [&["whoami"][..], &["up", "--classic", "--listen", "127.0.0.1:0"]] {
+    for command in [&["whoami"][..], &["up", "--listen", "127.0.0.1:0"]] {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let mut command = home.command(command);
         let ended = command.stdin(Stdio::null()).stdout(full).output().unwrap();

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -61,10 +62,34 @@ impl Home {
 
     /// A topic on any free port, and what it told.
     pub(crate) fn up(&self, args: &[&str]) -> (Running, Value) {
-        let all = [&["up", "--classic", "--listen", "127.0.0.1:0"], args].concat();
+        let all = [&["up", "--listen", "127.0.0.1:0"], args].concat();
         let mut up = self.stay(&all);
         let told = up.json("up");
         (up, told)
+    }
+
+    /// The same, as old devices speak.
+    pub(crate) fn up_classic(&self, args: &[&str]) -> (Running, Value) {
+        self.up(&[&["--classic"], args].concat())
+    }
+
+    /// An invitation, as a pipe gets it.
+    pub(crate) fn invitation(&self, args: &[&str]) -> String {
+        let invited = self.run(&[&["invite"], args].concat());
+        assert_eq!((invited.code, invited.err.as_str()), (0, ""));
+        invited.out
+    }
+
+    /// Joins by an invitation of that home, and ends.
+    pub(crate) fn joins(&self, inviting: &Self, args: &[&str]) {
+        let join = [&["join", "--once", "--json"], args].concat();
+        let ended = self.run_with(&join, inviting.invitation(&[]).as_bytes());
+        assert_eq!(ended.code, 0, "{}", ended.err);
+        assert!(ended.out.trim_end().ends_with("{\"type\":\"ready\"}"), "{}", ended.out);
+    }
+
+    pub(crate) fn id(&self) -> String {
+        text(&self.told(&["whoami"])[0], "id").to_owned()
     }
 
     /// What the command tells, which must succeed.
@@ -132,7 +157,8 @@ impl Running {
     /// Has this text sent again and again, until it is heard here.
     pub(crate) fn hears_from(&mut self, home: &Home, text: &str) {
         while !self.has_told_of(text) {
-            assert_eq!(home.run(&["send", text]).code, 0);
+            let sent = home.run(&["send", text]);
+            assert_eq!(sent.code, 0, "{}", sent.err);
         }
     }
 
@@ -251,6 +277,31 @@ impl Terminal {
         self.answering_from(0, wanted, answer)
     }
 
+    /// Types a line.
+    pub(crate) fn types(&mut self, line: &str) {
+        writeln!(self.keys, "{line}").unwrap();
+    }
+
+    pub(crate) fn interrupt(&self) {
+        let id = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(id, Signal::INT).unwrap();
+    }
+
+    /// Whether it shows what is typed.
+    pub(crate) fn echoes(&self) -> bool {
+        tcgetattr(&self.keys).unwrap().local_modes.contains(LocalModes::ECHO)
+    }
+
+    /// Waits for the end, and gives the exit code.
+    pub(crate) fn ends(&mut self) -> Option<i32> {
+        let code = self.child.wait().unwrap().code();
+        // All that it wrote is in the terminal by now, and there is nobody left to write more.
+        while let Ok(byte) = self.screen.recv_timeout(Duration::from_millis(200)) {
+            self.shown.push(char::from(byte));
+        }
+        code
+    }
+
     fn answering_from(&mut self, from: usize, wanted: &str, answer: &str) -> usize {
         let mut asked = self.shown.matches("[y/N] ").count();
         if asked > 0 && !answer.is_empty() {
@@ -294,21 +345,32 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Without questions; the device does not run.
+    /// By an invitation; the device does not run.
     pub(crate) fn joined() -> Self {
         let (gateway, lamp) = (Home::new(), Home::new());
-        let (up, told) = gateway.up(&["--admission", "window:300"]);
+        let (up, told) = gateway.up(&[]);
+        let address = text(&told, "address").to_owned();
+        lamp.joins(&gateway, &[&address, "--name", "lamp"]);
+        let lamp_id = lamp.id();
+        Self { gateway, up, address, lamp, lamp_id }
+    }
+
+    /// In Classic, without questions; the device does not run.
+    pub(crate) fn classic() -> Self {
+        let (gateway, lamp) = (Home::new(), Home::new());
+        let (up, told) = gateway.up_classic(&["--admission", "window:300"]);
         let (address, pin) = (text(&told, "address").to_owned(), text(&told, "fingerprint"));
         let join = ["join", "--classic", &address, "--once", "--trust-fingerprint", pin];
         let ready = lamp.told(&join);
         assert_eq!(ready.last().unwrap()["type"], "ready");
-        let lamp_id = text(&lamp.told(&["whoami"])[0], "id").to_owned();
+        let lamp_id = lamp.id();
         Self { gateway, up, address, lamp, lamp_id }
     }
 
     /// The device runs, and the gateway has heard of it: a room forwards to those who have spoken.
     pub(crate) fn device(&mut self) -> Running {
-        let mut device = self.lamp.stay(&["join", "--classic", &self.address]);
+        // Nothing but the home is told: it has joined before.
+        let mut device = self.lamp.stay(&["join"]);
         device.json("link_up");
         assert_eq!(self.lamp.run(&["send", "here I am"]).code, 0);
         self.up.message("here I am");

@@ -124,13 +124,13 @@ fn what_has_not_left_is_never_told_as_sent() {
 #[test]
 fn a_device_goes_on_by_itself_when_the_topic_comes_up_again() {
     let Pair { gateway, up, address, lamp, .. } = Pair::joined();
-    let mut device = lamp.stay(&["join", "--classic", &address]);
+    let mut device = lamp.stay(&["join"]);
     device.json("link_up");
     assert_eq!(up.terminate(), 0);
     device.json("link_down");
 
     // Nothing but the home is told: topic and port are the same as before.
-    let mut up = gateway.stay(&["up", "--classic"]);
+    let mut up = gateway.stay(&["up"]);
     assert_eq!(up.json("up")["address"], address);
     device.json("link_up");
     device.hears_from(&gateway, "back again");
@@ -140,7 +140,7 @@ fn a_device_goes_on_by_itself_when_the_topic_comes_up_again() {
 
 #[test]
 fn messages_of_a_removed_participant_are_refused() {
-    let mut pair = Pair::joined();
+    let mut pair = Pair::classic();
     assert_eq!(pair.lamp.run(&["send", "before"]).code, 0);
     pair.up.message("before");
     assert_eq!(pair.gateway.run(&["remove", &pair.lamp_id]).code, 0);
@@ -168,7 +168,7 @@ fn sending_from_a_home_that_others_connect_to_needs_it_to_be_up() {
     assert_eq!(up.terminate(), 0);
     let sent = gateway.run(&["send", "on"]);
     assert_eq!(sent.code, 1);
-    assert!(sent.err.contains("up --classic"), "{}", sent.err);
+    assert!(sent.err.contains(" up`"), "{}", sent.err);
 }
 
 #[test]
@@ -183,4 +183,29 @@ fn a_signal_ends_every_process_that_stays_with_exit_code_0() {
     pair.up.signal(Signal::INT);
     assert_eq!(pair.up.end().code, 0);
     assert!(!pair.gateway.file("control.sock").exists());
+}
+
+#[test]
+fn whoever_sends_is_told_when_nobody_is_connected() {
+    let pair = Pair::joined();
+    let sent = loop {
+        let sent = pair.gateway.run(&["send", "hello?"]);
+        assert_eq!(sent.code, 0, "{}", sent.err);
+        // The device that joined may still be on its way out.
+        if !sent.err.is_empty() {
+            break sent;
+        }
+    };
+    assert!(sent.err.contains("nobody is connected"), "{}", sent.err);
+    assert!(pair.gateway.run(&["send", "--json", "hello?"]).out.contains("\"alone\":true"));
+}
+
+#[test]
+fn messages_go_both_ways_in_classic() {
+    let mut pair = Pair::classic();
+    let mut device = pair.device();
+    assert_eq!(pair.lamp.run(&["send", "to the gateway"]).code, 0);
+    pair.up.message("to the gateway");
+    assert_eq!(pair.gateway.run(&["send", "to the lamp"]).code, 0);
+    device.message("to the lamp");
 }

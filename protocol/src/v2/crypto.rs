@@ -85,6 +85,7 @@ macro_rules! labels {
 labels! {
     ANSWER = "answer";
     CATCH_UP_KEY = "catch-up key";
+    CERTIFICATE = "certificate";
     CHALLENGE = "challenge";
     CONFIRMATION = "confirmation";
     EPOCH_ID = "epoch id";

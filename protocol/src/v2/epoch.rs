@@ -4,14 +4,17 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use ed25519_dalek::VerifyingKey;
 use zeroize::Zeroizing;
 
 use super::crypto::{
-    CATCH_UP_KEY, Digest, EPOCH_ID, GENERATION, HINT, MESSAGE_KEY, MessageKey, STEP, kdf,
+    CATCH_UP_KEY, CERTIFICATE, Digest, EPOCH_ID, GENERATION, HINT, MESSAGE_KEY, MessageKey, STEP,
+    Signed, kdf, signed,
 };
 use super::topic::TopicId;
 use super::wire::{Reader, Write};
 use crate::key::SecretBytes;
+use crate::{Identity, ParticipantId};
 
 /// How many steps ahead a frame is recognised.
 pub(super) const LOOK_AHEAD: u32 = 64;
@@ -60,6 +63,7 @@ fn next_secret(topic: &TopicId, number: u32, step: u32, secret: &SecretBytes) ->
 
 /// What a generation is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "model", derive(Hash))]
 pub(super) struct Recipe {
     pub(super) number: u32,
     pub(super) parent: Digest,
@@ -95,14 +99,67 @@ impl Recipe {
     }
 }
 
+/// The id of a generation: that of its first epoch.
+pub(super) fn generation_id(topic: &TopicId, secret: &SecretBytes) -> Digest {
+    *kdf(secret.expose(), EPOCH_ID, &[topic.as_bytes()]).expose()
+}
+
+/// A keeper's word that it began a generation: who is handed its secret by anybody can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "model", derive(Hash))]
+pub(super) struct Certificate {
+    pub(super) keeper: ParticipantId,
+    pub(super) incarnation: u32,
+    signature: [u8; 64],
+}
+
+impl Certificate {
+    pub(super) const SIZE: usize = 84;
+
+    pub(super) fn sign(
+        topic: &TopicId,
+        recipe: Recipe,
+        id: &Digest,
+        identity: &Identity,
+        incarnation: u32,
+    ) -> Self {
+        let signature = Self::signed(topic, recipe, id, incarnation).sign(identity);
+        Self { keeper: identity.id(), incarnation, signature }
+    }
+
+    pub(super) fn verifies(
+        &self,
+        topic: &TopicId,
+        recipe: Recipe,
+        id: &Digest,
+        key: &VerifyingKey,
+    ) -> bool {
+        Self::signed(topic, recipe, id, self.incarnation).verifies(key, &self.signature)
+    }
+
+    fn signed(topic: &TopicId, recipe: Recipe, id: &Digest, incarnation: u32) -> Signed {
+        let incarnation = incarnation.to_be_bytes();
+        signed(CERTIFICATE, &[topic.as_bytes(), &recipe.to_bytes(), id, &incarnation])
+    }
+
+    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.put(self.keeper.as_bytes()).u32(self.incarnation).put(&self.signature);
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let keeper = ParticipantId::from_bytes(reader.array()?);
+        Some(Self { keeper, incarnation: reader.u32()?, signature: reader.array()? })
+    }
+}
+
 /// A secret of a generation, and what has to be known to use it: what a reply hands over and what
 /// is stored.
 #[derive(Clone)]
 #[cfg_attr(feature = "model", derive(Hash))]
 pub(super) struct Held {
-    pub(super) number: u32,
+    pub(super) recipe: Recipe,
     pub(super) id: Digest,
-    pub(super) evictions: Digest,
+    pub(super) certificate: Certificate,
     pub(super) step: u32,
     pub(super) secret: SecretBytes,
     pub(super) catch_up: SecretBytes,
@@ -110,10 +167,29 @@ pub(super) struct Held {
 
 impl Held {
     /// A generation from its beginning.
-    pub(super) fn begin(topic: &TopicId, recipe: Recipe, secret: SecretBytes) -> Self {
+    pub(super) fn begin(
+        topic: &TopicId,
+        recipe: Recipe,
+        certificate: Certificate,
+        secret: SecretBytes,
+    ) -> Self {
         let catch_up = kdf(secret.expose(), CATCH_UP_KEY, &[topic.as_bytes()]);
-        let id = *kdf(secret.expose(), EPOCH_ID, &[topic.as_bytes()]).expose();
-        Self { number: recipe.number, id, evictions: recipe.evictions, step: 0, secret, catch_up }
+        let id = generation_id(topic, &secret);
+        Self { recipe, id, certificate, step: 0, secret, catch_up }
+    }
+
+    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.put(&self.recipe.to_bytes()).put(&self.id);
+        self.certificate.write(bytes);
+        bytes.put(self.catch_up.expose()).u32(self.step).put(self.secret.expose());
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let (recipe, id) = (Recipe::read(reader)?, reader.array()?);
+        let certificate = Certificate::read(reader)?;
+        let catch_up = SecretBytes::new(&reader.array()?);
+        let (step, secret) = (reader.u32()?, SecretBytes::new(&reader.array()?));
+        Some(Self { recipe, id, certificate, step, secret, catch_up })
     }
 }
 
@@ -121,9 +197,11 @@ impl Held {
 #[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(super) struct Generation {
     topic: TopicId,
-    pub(super) number: u32,
+    pub(super) recipe: Recipe,
     pub(super) id: Digest,
-    pub(super) evictions: Digest,
+    pub(super) certificate: Certificate,
+    /// Whether a keeper of the roster began it. Others are only read, never used.
+    pub(super) certified: bool,
     pub(super) catch_up: SecretBytes,
     pub(super) present: Keys,
     /// The steps before, the latest last, each until its secret is wiped.
@@ -146,9 +224,10 @@ impl Generation {
         let tip = held.secret.clone();
         let mut generation = Self {
             topic,
-            number: held.number,
+            recipe: held.recipe,
             id: held.id,
-            evictions: held.evictions,
+            certificate: held.certificate,
+            certified: false,
             catch_up: held.catch_up,
             present: Keys::new(&topic, held.step, held.secret),
             past: VecDeque::new(),
@@ -166,9 +245,9 @@ impl Generation {
     /// What is handed to a newcomer: the present, nothing before it.
     pub(super) fn held(&self) -> Held {
         Held {
-            number: self.number,
+            recipe: self.recipe,
             id: self.id,
-            evictions: self.evictions,
+            certificate: self.certificate,
             step: self.present.step,
             secret: self.present.secret.clone(),
             catch_up: self.catch_up.clone(),
@@ -179,7 +258,7 @@ impl Generation {
         while self.ahead.len() < usize::try_from(LOOK_AHEAD).unwrap_or(0) {
             let distance = u32::try_from(self.ahead.len()).unwrap_or(0).saturating_add(1);
             let step = self.present.step.saturating_add(distance);
-            self.tip = next_secret(&self.topic, self.number, step, &self.tip);
+            self.tip = next_secret(&self.topic, self.recipe.number, step, &self.tip);
             self.ahead.push_back(hint(&self.tip, self.topic.as_bytes()));
         }
     }
@@ -190,7 +269,7 @@ impl Generation {
         let mut step = self.present.step;
         for _ in 0..distance {
             step = step.saturating_add(1);
-            secret = next_secret(&self.topic, self.number, step, &secret);
+            secret = next_secret(&self.topic, self.recipe.number, step, &secret);
         }
         Keys::new(&self.topic, step, secret)
     }
@@ -264,8 +343,8 @@ impl Generation {
     /// The generation as it is stored.
     pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(512));
-        bytes.u32(self.number).put(&self.id).put(&self.evictions).put(self.catch_up.expose());
-        for keys in self.held_keys() {
+        self.held().write(&mut bytes);
+        for keys in self.held_keys().skip(1) {
             bytes.u32(keys.step).put(keys.secret.expose());
         }
         bytes
@@ -274,15 +353,9 @@ impl Generation {
     /// What was readable when it was stored is readable until `until`.
     pub(super) fn from_bytes(topic: TopicId, bytes: &[u8], now: u64, until: u64) -> Option<Self> {
         let mut reader = Reader::new(bytes);
-        let (number, id, evictions) = (reader.u32()?, reader.array()?, reader.array()?);
-        let catch_up = SecretBytes::new(&reader.array()?);
-        let secret =
-            |reader: &mut Reader<'_>| Some((reader.u32()?, SecretBytes::new(&reader.array()?)));
-        let (step, present) = secret(&mut reader)?;
-        let held = Held { number, id, evictions, step, secret: present, catch_up };
-        let mut generation = Self::new(topic, held, now);
+        let mut generation = Self::new(topic, Held::read(&mut reader)?, now);
         while !reader.is_empty() {
-            let (step, past) = secret(&mut reader)?;
+            let (step, past) = (reader.u32()?, SecretBytes::new(&reader.array()?));
             generation.past.push_front((Keys::new(&topic, step, past), until));
         }
         Some(generation)
@@ -323,6 +396,10 @@ impl Epochs {
         self.generations.iter()
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Generation> {
+        self.generations.iter_mut()
+    }
+
     pub(super) fn get_mut(&mut self, id: &Digest) -> Option<&mut Generation> {
         self.generations.iter_mut().find(|generation| generation.id == *id)
     }
@@ -353,12 +430,14 @@ impl Epochs {
         }
     }
 
-    /// Puts the best generation first: clean ones, then the higher number, then the smaller id.
+    /// Puts the best generation first: certified ones, among them clean ones, then the higher number, then the smaller id.
     /// Tells which were pushed out.
     pub(super) fn choose(&mut self, evictions: &Digest, until: u64) -> Vec<Digest> {
-        let clean = |generation: &Generation| generation.evictions == *evictions;
-        self.generations
-            .sort_by(|a, b| (clean(b), b.number).cmp(&(clean(a), a.number)).then(a.id.cmp(&b.id)));
+        let rank = |generation: &Generation| {
+            let clean = generation.recipe.evictions == *evictions;
+            (generation.certified && clean, generation.certified, generation.recipe.number)
+        };
+        self.generations.sort_by(|a, b| rank(b).cmp(&rank(a)).then(a.id.cmp(&b.id)));
         for (place, generation) in self.generations.iter_mut().enumerate() {
             generation.until = match (place, generation.until) {
                 (0, _) => None,

@@ -372,12 +372,10 @@ impl Handover {
         exchange: &Exchange<'_>,
         identity: &Identity,
     ) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(321));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(473));
         bytes.put(&self.founding.to_bytes()).put(self.admitter.as_bytes());
         bytes.u32(self.admitter_incarnation).u32(self.incarnation).u8(self.role.to_byte());
-        let held = &self.held;
-        bytes.u32(held.number).u32(held.step).put(&held.id).put(held.secret.expose());
-        bytes.put(held.catch_up.expose()).put(&held.evictions);
+        self.held.write(&mut bytes);
         let topic = self.founding.topic(exchange.suite);
         let signature = exchange.signed(&topic, &bytes).sign(identity);
         bytes.put(&signature);
@@ -405,12 +403,8 @@ impl Handover {
         let admitter = PublicKey::from_bytes(reader.array()?);
         let (admitter_incarnation, incarnation) = (reader.u32()?, reader.u32()?);
         let role = Role::from_byte(reader.u8()?)?;
-        let (number, step, id) = (reader.u32()?, reader.u32()?, reader.array()?);
-        let secret = SecretBytes::new(&reader.array()?);
-        let catch_up = SecretBytes::new(&reader.array()?);
-        let evictions = reader.array()?;
+        let held = Held::read(&mut reader)?;
         reader.end()?;
-        let held = Held { number, id, evictions, step, secret, catch_up };
         Some(Self { founding, admitter, admitter_incarnation, incarnation, role, held })
     }
 }

@@ -214,6 +214,11 @@ impl Log {
         tip.1
     }
 
+    /// The key of anybody whom an operation is about.
+    pub(super) fn key(&self, id: ParticipantId) -> Option<PublicKey> {
+        self.subjects.get(&id).map(|subject| subject.key)
+    }
+
     /// The incarnation that an admission would give.
     pub(super) fn next_incarnation(&self, id: ParticipantId) -> u32 {
         // The recovery key is known before it is admitted.

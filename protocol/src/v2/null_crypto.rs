@@ -151,7 +151,8 @@ impl PinExchange {
         if share.len() != SHARE || share.first() != Some(&other) {
             return None;
         }
-        let (a, b) = if self.side == SIDE_A { (&*self.share, share) } else { (share, &*self.share) };
+        let (a, b) =
+            if self.side == SIDE_A { (&*self.share, share) } else { (share, &*self.share) };
         let mixer = Mixer::new("PIN").part(&self.pin).part(&self.name).part(a).part(b);
         Some(SecretBytes::new(&mixer.spread()))
     }

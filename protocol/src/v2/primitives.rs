@@ -242,16 +242,14 @@ impl PinExchange {
     /// Side A, with its share.
     pub(super) fn newcomer(pin: &str, key: &[u8], entropy: &mut dyn CryptoRng) -> (Self, Vec<u8>) {
         let (password, name) = (Password::new(pin.as_bytes()), Name::new(key));
-        let (state, share) =
-            Spake2::start_a_with_rng(&password, &name, &Name::new(&[]), entropy);
+        let (state, share) = Spake2::start_a_with_rng(&password, &name, &Name::new(&[]), entropy);
         (Self(state.into()), share)
     }
 
     /// Side B, with its share.
     pub(super) fn keeper(pin: &str, key: &[u8], entropy: &mut dyn CryptoRng) -> (Self, Vec<u8>) {
         let (password, name) = (Password::new(pin.as_bytes()), Name::new(key));
-        let (state, share) =
-            Spake2::start_b_with_rng(&password, &name, &Name::new(&[]), entropy);
+        let (state, share) = Spake2::start_b_with_rng(&password, &name, &Name::new(&[]), entropy);
         (Self(state.into()), share)
     }
 

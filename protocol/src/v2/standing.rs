@@ -52,6 +52,8 @@ pub(super) struct Standing {
     pub(super) members: BTreeMap<ParticipantId, Place>,
     /// The highest incarnation of each that was evicted.
     pub(super) evictions: BTreeMap<ParticipantId, u32>,
+    /// Who is a keeper, at each of its incarnations.
+    pub(super) keepers: BTreeSet<Author>,
 }
 
 impl Standing {
@@ -80,7 +82,7 @@ impl Standing {
 }
 
 /// A keeper at one of its incarnations.
-type Author = (ParticipantId, u32);
+pub(super) type Author = (ParticipantId, u32);
 
 /// Evaluates a set of operations.
 pub(super) fn evaluate(log: &Log) -> Standing {
@@ -287,7 +289,11 @@ impl<'a> Evaluation<'a> {
                 members.insert(id, place);
             }
         }
-        Standing { members, evictions }
+        let stands = |(id, incarnation): &Author| {
+            evictions.get(id).is_none_or(|evicted| *evicted < *incarnation)
+        };
+        let keepers = self.settled.into_iter().filter(stands).collect();
+        Standing { members, evictions, keepers }
     }
 }
 

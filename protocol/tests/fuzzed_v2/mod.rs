@@ -133,9 +133,7 @@ fn step(house: &mut House, choices: &mut Choices<'_>, said: &mut u32) {
     let (device, other) = (choices.below(3), choices.below(3));
     let id = house.id(other);
     let ready = house.devices[device].session.is_ready();
-    let op = choices.below(12);
-    if std::env::var("TRACE").is_ok() { for d in 0..3 { let x=&mut house.devices[d]; let e: Vec<_> = x.events.drain(..).filter(|e| !matches!(e, Event::Message{..})).collect(); if !e.is_empty() { eprintln!("   {d}: {e:?}"); } } eprintln!("{} op {op} device {device} other {other} epochs {:?}", house.now, house.devices.iter().map(|d| (d.session.epoch().map(|e|(e.generation,e.step)), d.session.members().len(), d.asleep, d.side)).collect::<Vec<_>>()); }
-    match op {
+    match choices.below(12) {
         0 | 1 => {
             *said += 1;
             let body = said.to_be_bytes();

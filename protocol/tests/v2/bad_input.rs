@@ -230,7 +230,7 @@ fn a_control_message_that_is_cut_off_or_lies_takes_no_effect() {
     };
     let mark = [house.id(0).as_bytes()[..8].to_vec(), vec![0; 9]].concat();
     let receipt = [house.id(0).as_bytes()[..8].to_vec(), vec![0; 7]].concat();
-    let rekey = [vec![0, 0, 0, 1], vec![0; 128], vec![0, 1], vec![9; 88]].concat();
+    let rekey = [vec![0, 0, 0, 1], vec![0; 128 + 84], vec![0, 1], vec![9; 88]].concat();
     let bodies = [
         (ROSTER, roster(&[operation])),
         (REKEY, rekey),
@@ -257,7 +257,7 @@ fn a_control_message_that_is_cut_off_or_lies_takes_no_effect() {
                 _ => false,
             };
             let wanted = match kind {
-                REKEY if length >= 134 => Some(Refusal::NotAllowed),
+                REKEY if length >= 218 => Some(Refusal::NotAllowed),
                 _ => (!whole).then_some(Refusal::Malformed),
             };
             assert_eq!(refusal, wanted, "kind {kind:#x} cut off at {length}");
@@ -346,7 +346,7 @@ fn rekeys_by_members_and_by_keepers_that_lie_begin_nothing() {
     let mut member = Forge::of(&house.devices[2]);
     let mut keeper = Forge::of(&house.devices[0]);
     let rekey = |number: u32| {
-        [number.to_be_bytes().to_vec(), vec![0; 128], vec![0, 1], vec![9; 88]].concat()
+        [number.to_be_bytes().to_vec(), vec![0; 128 + 84], vec![0, 1], vec![9; 88]].concat()
     };
     let frame = member.frame(REKEY, &rekey(1));
     assert_eq!(house.inject(1, &frame), Some(Refusal::NotAllowed));
@@ -356,7 +356,7 @@ fn rekeys_by_members_and_by_keepers_that_lie_begin_nothing() {
     }
     // Entries for us that don't open.
     let mut body = rekey(1);
-    body[134..142].copy_from_slice(&house.id(1).as_bytes()[..8]);
+    body[218..226].copy_from_slice(&house.id(1).as_bytes()[..8]);
     let frame = keeper.frame(REKEY, &body);
     assert_eq!(house.inject(1, &frame), None);
     assert_eq!((house.epoch(0), house.epoch(1)), before);

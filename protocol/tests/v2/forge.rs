@@ -230,7 +230,7 @@ pub(crate) fn secrets(store: &BTreeMap<String, Record>) -> Vec<Secret> {
             continue;
         };
         let number = u32::from_be_bytes(value[..4].try_into().unwrap());
-        for step in value[100..].chunks_exact(36) {
+        for step in value[248..].chunks_exact(36) {
             let (step, bytes) = step.split_at(4);
             let step = u32::from_be_bytes(step.try_into().unwrap());
             secrets.push(Secret { topic, number, step, bytes: bytes.try_into().unwrap() });
@@ -269,8 +269,8 @@ impl Forge {
         let mut catch_up = Vec::new();
         for (_, record) in store.range("generation/".to_string()..) {
             if let (true, Some(value)) = (record.key.starts_with("generation/"), &record.value) {
-                let id = value[4..36].try_into().unwrap();
-                catch_up.push((id, value[68..100].try_into().unwrap()));
+                let id = value[100..132].try_into().unwrap();
+                catch_up.push((id, value[216..248].try_into().unwrap()));
             }
         }
         Self {

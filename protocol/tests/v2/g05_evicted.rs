@@ -135,8 +135,11 @@ fn bogus_reply(
     fields.extend([0; 4]);
     fields.push(1);
     fields.extend(number.to_be_bytes());
+    fields.extend([[1; 32], [2; 32], evictions, [7; 32]].concat());
+    fields.extend([0; 84]);
+    fields.extend([9; 32]);
     fields.extend([0; 4]);
-    fields.extend([[7; 32], [8; 32], [9; 32], evictions].concat());
+    fields.extend([8; 32]);
     let signature = sign(&thief.identity, "reply", &[&thief.topic, &[1, 3], &x, key, kem, &fields]);
     fields.extend(signature);
     let psk = kdf(&catch_up, "reply", &[&x]);

@@ -253,6 +253,33 @@ fn g8_an_invitation_without_its_secret_is_worth_nothing() {
     assert!(!ready(&house, lamp));
 }
 
+/// What is written in it is part of its secret: whoever changes it, or knows its id only, proves
+/// nothing, and does not use it up.
+#[test]
+fn g8_an_invitation_that_was_changed_proves_nothing() {
+    use base64ct::{Base64UrlUnpadded, Encoding as _};
+    let mut house = House::of(97, 1);
+    let invitation = house.invitation(0);
+    let url = invitation.expose_url().to_string();
+    let mut bytes = Base64UrlUnpadded::decode_vec(&url["stringphone:v2/".len()..]).unwrap();
+    // The role, and the last byte of the expiry.
+    for place in [2, 56] {
+        let honest = bytes[place];
+        bytes[place] = if place == 2 { 2 } else { honest ^ 1 };
+        let changed = format!("stringphone:v2/{}", Base64UrlUnpadded::encode_string(&bytes));
+        bytes[place] = honest;
+        let thief = house.newcomer(Entry::Invitation(changed.parse().unwrap()));
+        let introduction = house.introduction(thief);
+        let before = house.snapshot(0);
+        assert_eq!(house.inject(0, &introduction), Some(Refusal::BadProof));
+        assert_eq!(house.snapshot(0), before);
+        house.devices[thief].asleep = true;
+    }
+    let lamp = house.newcomer(Entry::Invitation(invitation));
+    house.settle();
+    assert!(ready(&house, lamp));
+}
+
 // Fingerprints.
 
 #[test]

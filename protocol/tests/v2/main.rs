@@ -18,6 +18,7 @@ mod g11_copies;
 mod g12_names;
 mod house;
 mod lost_frames;
+mod model_traces;
 mod partitions;
 mod receipts;
 mod smoke;

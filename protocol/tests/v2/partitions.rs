@@ -184,6 +184,66 @@ fn a_day_of_silence_leaves_everybody_together() {
     }
 }
 
+/// A keeper whose storage went back signs two different things after the same one: counting what one
+/// holds of it does not tell which.
+#[test]
+fn chains_that_fork_come_together() {
+    use crate::forge::{Forge, Operation, ROSTER, operations, roster};
+    let mut house = keepers(133, 2, 4);
+    let mut keeper = Forge::of(&house.devices[1]);
+    house.devices[1].asleep = true;
+    let admits = |previous, seed| {
+        let subject = Identity::from_seed(&[seed; 32]).public_key();
+        let last = [0; 16];
+        keeper.operation(&Operation {
+            action: 1,
+            subject,
+            incarnation: 0,
+            previous,
+            last,
+            name: "",
+        })
+    };
+    let first = admits([0; 16], 101);
+    let after = keeper.operation_id(&first);
+    let (one, other) = (admits(after, 102), admits(after, 103));
+    let further = admits(keeper.operation_id(&other), 104);
+    let both = keeper.frame(ROSTER, &roster(&[first.clone(), one]));
+    let rest = keeper.frame(ROSTER, &roster(&[first, other, further]));
+    assert_eq!(house.inject(0, &both), None);
+    assert_eq!(house.inject(2, &rest), None);
+    // Somebody starts again, and says what it holds.
+    house.reboot(2);
+    house.run(30_000);
+    let held = |device: usize| {
+        let operations = operations(&house.devices[device].store);
+        operations.into_iter().collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(held(0).len(), 4 + 4);
+    assert_eq!(held(0), held(2));
+    assert_eq!(held(0), held(3));
+}
+
+#[test]
+fn a_rekey_of_more_than_255_parts_reaches_the_last() {
+    use stringphone_protocol::Input;
+    let mut house = House::found(134);
+    for _ in 0..257 {
+        let lamp = house.invite_in();
+        house.devices[lamp].asleep = true;
+    }
+    let last = (1..258).max_by_key(|device| house.id(*device)).unwrap();
+    house.devices[last].asleep = false;
+    house.publish(0, b"wake up");
+    house.run(60_000);
+    // One entry fits a frame.
+    house.input(0, Input::FrameLimit(330)).unwrap();
+    house.command(0, Command::Rotate).unwrap();
+    house.deliver_all();
+    assert_eq!(house.epoch(0).generation, 1);
+    assert_eq!(house.epoch(last).generation, 1);
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Evict(usize, usize),

@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 
 use super::{Cx, Room, records};
 use crate::key::SecretBytes;
+use crate::roster::verifying_key;
 use crate::v2::body::kind;
 use crate::v2::crypto::{Digest, REKEY, fresh};
-use crate::v2::epoch::{Generation, Held, Recipe};
+use crate::v2::epoch::{Certificate, Generation, Held, Recipe, generation_id};
 use crate::v2::kem::{KemSecret, Sealing, seal};
 use crate::v2::members::Member;
 use crate::v2::message::sender_hint;
@@ -15,9 +16,9 @@ use crate::v2::wire::{Reader, Write};
 use crate::{CommandError, Epoch, Event, ParticipantId, PublicKey, Refusal};
 
 /// How far above the generation that carries it a new one may be.
-const MAX_LEAP: u32 = 1_024;
+pub(super) const MAX_LEAP: u32 = 1_024;
 /// What stands before the entries of a rekey's part.
-const PART_HEADER: usize = Recipe::SIZE + 34;
+const PART_HEADER: usize = Recipe::SIZE + Certificate::SIZE + 34;
 
 impl Room {
     /// The generations whose members have not been told of a later one that we hold.
@@ -106,10 +107,40 @@ impl Room {
         }
         let generation = Generation::new(self.topic, held, cx.now);
         cx.store(vec![records::generation(&generation)]);
+        let id = generation.id;
         self.superseded.extend(parent.filter(|parent| self.epochs.holds(parent)));
         self.epochs.add(generation);
+        self.certify();
+        if self.epochs.get_mut(&id).is_some_and(|adopted| !adopted.certified) {
+            // Its keeper may have been made one while we were away.
+            self.ask_for_operations(cx);
+        }
         self.choose(cx);
         self.ask_at = self.ask_at.filter(|_| !self.is_clean());
+    }
+}
+
+/// Certificates.
+impl Room {
+    /// Finds out which generations a keeper began, as far as we know the keepers.
+    pub(super) fn certify(&mut self) {
+        let certified: Vec<Digest> = self
+            .epochs
+            .iter()
+            .filter(|each| !each.certified)
+            .filter(|each| self.is_certified(&each.certificate, each.recipe, &each.id))
+            .map(|each| each.id)
+            .collect();
+        for generation in self.epochs.iter_mut() {
+            generation.certified |= certified.contains(&generation.id);
+        }
+    }
+
+    fn is_certified(&self, certificate: &Certificate, recipe: Recipe, id: &Digest) -> bool {
+        let author = (certificate.keeper, certificate.incarnation);
+        let key = self.log.key(certificate.keeper).filter(|_| self.keepers.contains(&author));
+        key.and_then(|key| verifying_key(&key).ok())
+            .is_some_and(|key| certificate.verifies(&self.topic, recipe, id, &key))
     }
 }
 
@@ -123,7 +154,7 @@ impl Room {
     /// Begins a generation and tells all members.
     pub(super) fn rekey(&mut self, cx: &mut Cx<'_>) -> Result<(), CommandError> {
         let parent = self.epochs.current().ok_or(CommandError::NotReady)?;
-        let highest = self.epochs.iter().map(|each| each.number).max().unwrap_or(0);
+        let highest = self.epochs.iter().map(|each| each.recipe.number).max().unwrap_or(0);
         let recipe = Recipe {
             number: highest.saturating_add(1),
             parent: parent.id,
@@ -131,11 +162,16 @@ impl Room {
             evictions: self.evictions_hash,
         };
         let bytes = fresh(cx.identity, "generation", &recipe.to_bytes(), cx.entropy);
-        let held = Held::begin(&self.topic, recipe, recipe.secret(&self.topic, &bytes));
-        let parts = self.rekey_parts(recipe, &held.id, &bytes, cx);
+        let secret = recipe.secret(&self.topic, &bytes);
+        let id = generation_id(&self.topic, &secret);
+        let certificate =
+            Certificate::sign(&self.topic, recipe, &id, cx.identity, self.incarnation);
+        let held = Held::begin(&self.topic, recipe, certificate, secret);
+        let parts = self.rekey_parts(&held, &bytes, cx);
         let live = self.live_generations();
         // Stored before anybody hears of it.
-        let generation = Generation::new(self.topic, held, cx.now);
+        let mut generation = Generation::new(self.topic, held, cx.now);
+        generation.certified = true;
         cx.store(vec![records::generation(&generation)]);
         for id in &live {
             for part in &parts {
@@ -152,13 +188,8 @@ impl Room {
         Ok(())
     }
 
-    fn rekey_parts(
-        &self,
-        recipe: Recipe,
-        id: &Digest,
-        bytes: &SecretBytes,
-        cx: &mut Cx<'_>,
-    ) -> Vec<Vec<u8>> {
+    fn rekey_parts(&self, held: &Held, bytes: &SecretBytes, cx: &mut Cx<'_>) -> Vec<Vec<u8>> {
+        let recipe = held.recipe;
         let size = self.suite.overhead().saturating_add(40);
         let space = Self::room_in_frame(&cx.out()).saturating_sub(PART_HEADER);
         let each = space.checked_div(size).unwrap_or(0).max(1);
@@ -178,7 +209,9 @@ impl Room {
                 // Both are for people who look on; beyond 255 they stop counting.
                 let part = u8::try_from(part).unwrap_or(u8::MAX);
                 let mut body = Vec::from(recipe.to_bytes());
-                body.put(id).u8(part).u8(count);
+                body.put(&held.id);
+                held.certificate.write(&mut body);
+                body.u8(part).u8(count);
                 for entry in entries {
                     body.put(entry);
                 }
@@ -202,8 +235,11 @@ impl Room {
         cx: &mut Cx<'_>,
     ) -> Result<(), Refusal> {
         let mut reader = Reader::new(body);
-        let mut header = || Some((Recipe::read(&mut reader)?, reader.array()?, reader.u16()?));
-        let (recipe, id, _part) = header().ok_or(Refusal::Malformed)?;
+        let mut header = || {
+            let (recipe, id) = (Recipe::read(&mut reader)?, reader.array()?);
+            Some((recipe, id, Certificate::read(&mut reader)?, reader.u16()?))
+        };
+        let (recipe, id, certificate, _part) = header().ok_or(Refusal::Malformed)?;
         let author = self.members.get(&keeper).ok_or(Refusal::UntrustedSender)?;
         if author.role != crate::v2::Role::Keeper {
             // Perhaps it was made one, and we have not heard.
@@ -211,7 +247,7 @@ impl Room {
             return Err(Refusal::NotAllowed);
         }
         let author = author.public_key();
-        let carrier = self.epochs.get_mut(carrier).map_or(0, |carrier| carrier.number);
+        let carrier = self.epochs.get_mut(carrier).map_or(0, |carrier| carrier.recipe.number);
         let leap = recipe.number.checked_sub(carrier).ok_or(Refusal::NotAllowed)?;
         if leap == 0 || leap > MAX_LEAP {
             return Err(Refusal::NotAllowed);
@@ -223,7 +259,7 @@ impl Room {
             self.ask_for_operations(cx);
         }
         match self.open_entry(reader.rest(), recipe, &author) {
-            Some(bytes) => self.begin_generation(recipe, id, &bytes, cx),
+            Some(bytes) => self.begin_generation(recipe, id, certificate, &bytes, cx),
             // In another part, perhaps; or they left us out.
             None => {
                 let at = cx.after(cx.settings.timing.ask_ms);
@@ -254,11 +290,13 @@ impl Room {
         &mut self,
         recipe: Recipe,
         id: Digest,
+        certificate: Certificate,
         bytes: &SecretBytes,
         cx: &mut Cx<'_>,
     ) -> Result<(), Refusal> {
-        let held = Held::begin(&self.topic, recipe, recipe.secret(&self.topic, bytes));
-        if held.id != id {
+        let secret = recipe.secret(&self.topic, bytes);
+        let held = Held::begin(&self.topic, recipe, certificate, secret);
+        if held.id != id || !self.is_certified(&held.certificate, recipe, &id) {
             return Err(Refusal::NotAllowed);
         }
         self.adopt(held, Some(recipe.parent), cx);

@@ -4,12 +4,13 @@ use alloc::boxed::Box;
 
 use rand_core::CryptoRng;
 
+use super::epochs::MAX_LEAP;
 use super::roster::reason;
 use super::{Cx, Room};
 use crate::key::SecretBytes;
 use crate::roster::verifying_key;
 use crate::v2::crypto::fresh;
-use crate::v2::epoch::{Epochs, Generation, Held, Recipe};
+use crate::v2::epoch::{Certificate, Epochs, Generation, Held, Recipe, generation_id};
 use crate::v2::joining::{Handover, Position};
 use crate::v2::kem::{KemSecret, Suite};
 use crate::v2::log::Log;
@@ -36,7 +37,10 @@ impl Room {
             evictions: standing.evictions_hash(),
         };
         let bytes = fresh(identity, "generation", &recipe.to_bytes(), entropy);
-        let held = Held::begin(&topic, recipe, recipe.secret(&topic, &bytes));
+        let secret = recipe.secret(&topic, &bytes);
+        let id = generation_id(&topic, &secret);
+        let certificate = Certificate::sign(&topic, recipe, &id, identity, 0);
+        let held = Held::begin(&topic, recipe, certificate, secret);
         let epochs = Epochs::new(Generation::new(topic, held, 0));
         let mut room = Self::bare(suite, log, topic, identity.id(), 0, epochs);
         room.joined = true;
@@ -46,6 +50,8 @@ impl Room {
                 room.members.insert(*id, Box::new(Member::new(key, place)));
             }
         }
+        room.keepers = standing.keepers;
+        room.certify();
         room
     }
 
@@ -85,6 +91,11 @@ impl Room {
     /// Somebody told us where the topic is.
     pub(in crate::v2) fn catch_up(&mut self, handover: Handover, cx: &mut Cx<'_>) {
         self.stop_asking(0);
+        // No keeper's word reaches that far: somebody wants to end the numbers.
+        let highest = self.epochs.iter().map(|each| each.recipe.number).max().unwrap_or(0);
+        if handover.held.recipe.number > highest.saturating_add(MAX_LEAP) {
+            return;
+        }
         self.adopt(handover.held, None, cx);
         self.hello(reason::CAUGHT_UP, cx);
         self.announce_kem_key(cx);

@@ -128,6 +128,7 @@ pub(super) struct Room {
     members: Members,
     pending: BTreeMap<ParticipantId, Pending>,
     evictions: BTreeMap<ParticipantId, u32>,
+    keepers: BTreeSet<(ParticipantId, u32)>,
     members_hash: Digest,
     evictions_hash: Digest,
     sync: Sync,
@@ -187,6 +188,7 @@ impl Room {
             members: Members::new(),
             pending: BTreeMap::new(),
             evictions: BTreeMap::new(),
+            keepers: BTreeSet::new(),
             members_hash: [0; 32],
             evictions_hash: [0; 32],
             sync: Sync::default(),
@@ -221,7 +223,7 @@ impl Room {
     ) -> Option<Self> {
         let topic = handover.founding.topic(suite);
         let log = Log::new(topic, handover.founding, cx.settings.limits.operations);
-        let evictions = handover.held.evictions;
+        let evictions = handover.held.recipe.evictions;
         let generation = Generation::new(topic, handover.held, cx.now);
         let epochs = Epochs::new(generation);
         let mut room = Self::bare(suite, log, topic, me, handover.incarnation, epochs);
@@ -247,7 +249,9 @@ impl Room {
 
     /// Whether the generation in use is sealed to nobody who was evicted.
     pub(super) fn is_clean(&self) -> bool {
-        self.epochs.current().is_some_and(|current| current.evictions == self.evictions_hash)
+        self.epochs.current().is_some_and(|current| {
+            current.certified && current.recipe.evictions == self.evictions_hash
+        })
     }
 
     fn is_keeper(&self) -> bool {
@@ -282,6 +286,6 @@ impl Room {
 
     /// The epoch in use: generation and step.
     pub(super) fn epoch(&self) -> Option<(u32, u32)> {
-        self.epochs.current().map(|current| (current.number, current.present.step))
+        self.epochs.current().map(|current| (current.recipe.number, current.present.step))
     }
 }

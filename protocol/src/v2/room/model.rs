@@ -8,7 +8,7 @@ impl Room {
     pub(in crate::v2) fn held_generations(&self) -> impl Iterator<Item = HeldGeneration> {
         self.epochs.iter().map(|generation| HeldGeneration {
             id: generation.id,
-            number: generation.number,
+            number: generation.recipe.number,
             step: generation.present.step,
         })
     }

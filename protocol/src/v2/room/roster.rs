@@ -223,6 +223,8 @@ impl Room {
         self.members_hash = standing.members_hash();
         self.evictions_hash = standing.evictions_hash();
         self.evictions = standing.evictions;
+        self.keepers = standing.keepers;
+        self.certify();
         if !self.joined && in_it {
             self.become_member(cx);
         }
@@ -240,6 +242,8 @@ impl Room {
         self.members_hash = standing.members_hash();
         self.evictions_hash = standing.evictions_hash();
         self.evictions = standing.evictions;
+        self.keepers = standing.keepers;
+        self.certify();
     }
 
     /// A member at this incarnation.
@@ -385,10 +389,10 @@ impl Room {
 
     /// Whether a generation no older than ours was begun by somebody who knows of other evictions.
     fn differs(&self) -> bool {
-        let number = self.epochs.current().map_or(0, |current| current.number);
-        self.epochs
-            .iter()
-            .any(|each| each.number >= number && each.evictions != self.evictions_hash)
+        let number = self.epochs.current().map_or(0, |current| current.recipe.number);
+        self.epochs.iter().any(|each| {
+            each.recipe.number >= number && each.recipe.evictions != self.evictions_hash
+        })
     }
 
     /// Asks, once we know that we differ.

@@ -1,0 +1,15 @@
+//! Frames of all kinds into V2 sessions, said by strangers and by a member gone bad. The claims are in
+//! `protocol/tests/fuzzed_v2`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../protocol/tests/fuzzed/mod.rs"]
+mod fuzzed;
+#[path = "../../protocol/tests/fuzzed_v2/mod.rs"]
+#[allow(dead_code, reason = "each target takes its part")]
+mod fuzzed_v2;
+
+fuzz_target!(|bytes: &[u8]| {
+    fuzzed_v2::frames(bytes);
+});

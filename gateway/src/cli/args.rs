@@ -1,0 +1,137 @@
+//! What each command is given. Not here: how a value is read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use stringphone::{Admission, Fingerprint};
+
+pub(crate) use super::values::Place;
+use super::values::{address, admission, device_name, duration, place, seconds};
+
+/// The protocol, chosen out loud where it is not the usual one.
+#[derive(Args)]
+pub(crate) struct Protocol {
+    /// Speak Classic, the original's protocol, for old devices; see SECURITY.md for its weaknesses
+    #[arg(long)]
+    pub(crate) classic: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Init {
+    #[command(flatten)]
+    pub(crate) protocol: Protocol,
+    /// Found this topic as well; its name has 1 to 64 bytes, and is visible on the network
+    #[arg(long, value_name = "NAME")]
+    pub(crate) topic: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) protocol: Protocol,
+    /// The topic's name, 1 to 64 bytes, visible on the network [default: home]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) topic: Option<String>,
+    /// Where others connect to, HOST:PORT; port 0 is any [default: 127.0.0.1:7777]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    pub(crate) listen: Option<String>,
+    /// Also connect to the topic at this address; may be given several times
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    pub(crate) connect: Vec<String>,
+    /// What becomes of those who introduce themselves: ask, window:SECONDS, nobody, or allow:ID,ID,…
+    #[arg(long, value_name = "POLICY", default_value = "ask", value_parser = admission)]
+    pub(crate) admission: Admission,
+}
+
+#[derive(Args)]
+pub(crate) struct Join {
+    #[command(flatten)]
+    pub(crate) protocol: Protocol,
+    /// The topic's name, to introduce ourselves there, and where it is up, HOST:PORT
+    ///
+    /// Without an address: that of the last time, else 127.0.0.1:7777.
+    #[arg(value_name = "TOPIC|ADDR", value_parser = place, num_args = 0..=2)]
+    pub(crate) places: Vec<Place>,
+    /// The topic's name, where it could be taken for an address or an option
+    #[arg(long, value_name = "NAME")]
+    pub(crate) topic: Option<String>,
+    /// Join by the PIN that `stringphone pin` shows over there; it is asked for
+    #[arg(long, conflicts_with_all = ["classic", "invitation_file"])]
+    pub(crate) pin: bool,
+    /// Read the PIN from this file, which nobody else may read; - is standard input
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["classic", "invitation_file"])]
+    pub(crate) pin_file: Option<PathBuf>,
+    /// Read the invitation from this file, which nobody else may read; - is standard input
+    #[arg(long, value_name = "PATH", conflicts_with = "classic")]
+    pub(crate) invitation_file: Option<PathBuf>,
+    /// What this device calls itself, such as 'kitchen lamp': members see it, and whoever listens
+    #[arg(long, value_name = "NAME", value_parser = device_name, conflicts_with = "classic")]
+    pub(crate) name: Option<String>,
+    /// Be let in by the side with this fingerprint and by nobody else, without asking
+    #[arg(long, value_name = "XXXX-…")]
+    pub(crate) trust_fingerprint: Option<Fingerprint>,
+    /// End once joined
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Give up if not admitted after this long, with exit code 3 [default: never]
+    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Args)]
+pub(crate) struct Invite {
+    #[command(flatten)]
+    pub(crate) topic: TopicArg,
+    /// Invite a keeper, which invites, admits, evicts and appoints as we do
+    #[arg(long)]
+    pub(crate) keeper: bool,
+    /// How long it is good, such as 90s, 10m, 24h or 7d
+    #[arg(long = "for", value_name = "DURATION", default_value = "24h", value_parser = duration)]
+    pub(crate) lifetime: Duration,
+}
+
+#[derive(Args)]
+pub(crate) struct TopicArg {
+    /// The topic [default: that of the last `up` or `join`]
+    #[arg(value_name = "TOPIC")]
+    pub(crate) topic: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Member {
+    /// Its id or the beginning of it, its fingerprint, or its name, as `members` shows them
+    #[arg(value_name = "WHO")]
+    pub(crate) who: String,
+    #[command(flatten)]
+    pub(crate) topic: TopicArg,
+}
+
+#[derive(Args)]
+pub(crate) struct Send {
+    /// The message; without it, each line of standard input is one
+    pub(crate) text: Option<String>,
+    /// The topic [default: that of the last `up` or `join`]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) topic: Option<String>,
+    /// Wait this long for the `up` or `join` of this home, or for a link where none runs
+    #[arg(long, value_name = "SECS", default_value = "30", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Args)]
+pub(crate) struct Listen {
+    /// The topic [default: that of the last `up` or `join`]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) topic: Option<String>,
+    /// Tell also what happens around the topic: links, newcomers, refused frames
+    #[arg(long)]
+    pub(crate) events: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Who {
+    /// A whole id or a whole fingerprint; parts of them others could have too
+    #[arg(value_name = "ID")]
+    pub(crate) who: String,
+}
