@@ -182,7 +182,10 @@ impl Running {
     /// SIGTERM, and the exit code.
     pub(crate) fn terminate(self) -> i32 {
         self.signal(Signal::TERM);
-        self.end().code
+        let ended = self.end();
+        // Shown where the code is not the one that was claimed.
+        eprintln!("{}", ended.err);
+        ended.code
     }
 
     /// Waits for the end.

@@ -372,7 +372,7 @@ impl Handover {
         exchange: &Exchange<'_>,
         identity: &Identity,
     ) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(473));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(469));
         bytes.put(&self.founding.to_bytes()).put(self.admitter.as_bytes());
         bytes.u32(self.admitter_incarnation).u32(self.incarnation).u8(self.role.to_byte());
         self.held.write(&mut bytes);

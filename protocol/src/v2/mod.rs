@@ -94,6 +94,8 @@ mod session;
 mod settings;
 mod standing;
 mod topic;
+#[cfg(all(test, not(any(stringphone_null_crypto, fuzzing))))]
+mod vectors;
 mod window;
 mod wire;
 
