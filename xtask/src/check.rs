@@ -66,6 +66,7 @@ fn fmt(steps: &mut Steps) -> Result<(), String> {
     steps.run(&mut cargo(&["fmt", "--all", "--check"]))?;
     // Workspaces of their own, which `--all` does not see.
     steps.run(&mut cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))?;
+    steps.run(&mut cargo(&["fmt", "--manifest-path", "protocol/model/Cargo.toml", "--check"]))?;
     steps.run(&mut cargo(&["fmt", "--manifest-path", "firmware/Cargo.toml", "--all", "--check"]))
 }
 

@@ -9,6 +9,7 @@ mod firmware;
 mod fuzz;
 mod matrix;
 mod metadata;
+mod model;
 mod needs;
 mod proofs;
 mod steps;
@@ -38,6 +39,8 @@ usage: cargo xtask <command>
                              much memory it took
   fuzz [target [seconds]]    fuzzes one target for longer (600 s by default);
                              without a target: lists them
+  model [--deep] [scenario…] searches V2 sessions for orders of events after which their members
+                             do not end up together, all scenarios or some; --deep takes longer
   proofs [model…]            runs the symbolic models of docs/proofs, all or some, and compares
                              each verdict with the one expected; needs verifpal, not run by CI
   help                       this text
@@ -77,6 +80,7 @@ fn dispatch(args: &[&str], steps: &mut Steps) -> Result<(), String> {
         ["figures", areas @ ..] => figures::run(areas, steps),
         ["firmware", rest @ ..] => firmware::run(rest, steps),
         ["fuzz", rest @ ..] => fuzz::run(rest, steps),
+        ["model", rest @ ..] => model::run(rest, steps),
         ["proofs", models @ ..] => proofs::run(models, steps),
         [unknown, ..] => Err(format!(
             "There is no command `{unknown}`. See `cargo xtask help` for those there are."

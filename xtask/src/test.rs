@@ -2,6 +2,7 @@
 
 use crate::firmware;
 use crate::fuzz;
+use crate::model;
 use crate::needs;
 use crate::steps::{Steps, cargo};
 
@@ -24,6 +25,7 @@ pub(crate) fn run(args: &[&str], steps: &mut Steps) -> Result<(), String> {
     steps.end();
     tests(steps)?;
     firmware::test(steps)?;
+    model::run(&[], steps)?;
     fuzz::run_all(steps, fuzz_seconds)
 }
 

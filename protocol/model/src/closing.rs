@@ -41,7 +41,8 @@ pub(crate) fn close(world: &mut World) -> Ending {
 /// What is not as it should be.
 fn apart(world: &World, round: u8) -> Option<String> {
     // The founder is evicted in no scenario.
-    let members: Vec<_> = world.device(0).session.members().iter().map(|(key, _)| key.id()).collect();
+    let members: Vec<_> =
+        world.device(0).session.members().iter().map(|(key, _)| key.id()).collect();
     let generation = world.device(0).current()?.id;
     let (mut inside, mut outside) = (Vec::new(), Vec::new());
     for device in 0..world.count() {
@@ -70,7 +71,11 @@ fn apart(world: &World, round: u8) -> Option<String> {
         let session = &world.device(device).session;
         let theirs: Vec<_> = session.members().iter().map(|(key, _)| key.id()).collect();
         if theirs != members {
-            return Some(format!("{device} sees {} members, 0 sees {}", theirs.len(), members.len()));
+            return Some(format!(
+                "{device} sees {} members, 0 sees {}",
+                theirs.len(),
+                members.len()
+            ));
         }
         if !session.is_clean() {
             return Some(format!("{device} has no clean generation"));

@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use stringphone_protocol::v2::{HeldGeneration, V2Session, V2State};
 use stringphone_protocol::{
-    CommandError, Event, Identity, Input, MessageId, Moment, Output, ParticipantId,
-    Record, Session,
+    CommandError, Event, Identity, Input, MessageId, Moment, Output, ParticipantId, Record, Session,
 };
 
 use crate::entropy::Entropy;
@@ -108,7 +107,8 @@ impl Device {
             match output {
                 Output::Store(records) => {
                     if let Some(store) = &mut self.store {
-                        store.extend(records.into_iter().map(|record| (record.key.clone(), record)));
+                        store
+                            .extend(records.into_iter().map(|record| (record.key.clone(), record)));
                     }
                     let mut entropy = Entropy::new(self.seed, self.draws);
                     let mut moment = Moment::new(now, &mut entropy).with_wall(now);
@@ -160,7 +160,11 @@ impl Device {
     }
 
     /// The same device after a power cut: what it stored, and the observer's notes.
-    pub(crate) fn reboot(&mut self, settings: stringphone_protocol::v2::Settings, now: u64) -> Done {
+    pub(crate) fn reboot(
+        &mut self,
+        settings: stringphone_protocol::v2::Settings,
+        now: u64,
+    ) -> Done {
         let records = self.store.clone().expect("a store").into_values().collect();
         let identity = self.session.identity().clone();
         let mut entropy = Entropy::new(self.seed, self.draws);

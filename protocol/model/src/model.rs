@@ -106,7 +106,11 @@ impl Model for HouseModel {
             return;
         }
         self.steps(world, actions);
-        if self.scenario.cable { cable(world, actions) } else { links(world, actions) }
+        if self.scenario.cable {
+            cable(world, actions)
+        } else {
+            links(world, actions)
+        }
         let quiet = world.is_quiet();
         let ticks = if quiet { world.left.ticks } else { world.left.early_ticks };
         if ticks > 0 && world.deadline().is_some_and(|next| next <= world.now + NEAR_MS) {
@@ -205,7 +209,8 @@ impl HouseModel {
 
     fn number_of(&self, step: Step, done: u32) -> usize {
         let numbered = self.scenario.steps.iter().enumerate();
-        let mut same = numbered.filter(|(number, (other, _))| *other == step && done >> number & 1 == 0);
+        let mut same =
+            numbered.filter(|(number, (other, _))| *other == step && done >> number & 1 == 0);
         same.next().map_or(0, |(number, _)| number)
     }
 }

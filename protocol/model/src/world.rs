@@ -5,9 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use stringphone_protocol::v2::{
-    Entry, FoundOptions, InviteOptions, Settings, Suite, V2State,
-};
+use stringphone_protocol::v2::{Entry, FoundOptions, InviteOptions, Settings, Suite, V2State};
 use stringphone_protocol::{Command, CommandError, Identity, Input, ParticipantId, Session};
 
 use crate::device::{Device, Done, EXPLAIN, Flaw, hash_of};

@@ -202,6 +202,8 @@ pub(super) struct Generation {
     pub(super) certificate: Certificate,
     /// Whether a keeper of the roster began it. Others are only read, never used.
     pub(super) certified: bool,
+    /// Whether anybody else was heard in it: then others know it too.
+    pub(super) heard: bool,
     pub(super) catch_up: SecretBytes,
     pub(super) present: Keys,
     /// The steps before, the latest last, each until its secret is wiped.
@@ -228,6 +230,7 @@ impl Generation {
             id: held.id,
             certificate: held.certificate,
             certified: false,
+            heard: false,
             catch_up: held.catch_up,
             present: Keys::new(&topic, held.step, held.secret),
             past: VecDeque::new(),
@@ -347,6 +350,7 @@ impl Generation {
         for keys in self.held_keys().skip(1) {
             bytes.u32(keys.step).put(keys.secret.expose());
         }
+        bytes.u8(self.heard.into());
         bytes
     }
 
@@ -354,10 +358,11 @@ impl Generation {
     pub(super) fn from_bytes(topic: TopicId, bytes: &[u8], now: u64, until: u64) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let mut generation = Self::new(topic, Held::read(&mut reader)?, now);
-        while !reader.is_empty() {
+        while reader.rest().len() > 1 {
             let (step, past) = (reader.u32()?, SecretBytes::new(&reader.array()?));
             generation.past.push_front((Keys::new(&topic, step, past), until));
         }
+        generation.heard = reader.u8()? != 0;
         Some(generation)
     }
 }
@@ -366,8 +371,16 @@ impl Generation {
 #[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub(super) struct Epochs {
     generations: Vec<Generation>,
-    /// Catch-up keys of generations that are gone, by generation id; the latest last.
-    gone: VecDeque<(Digest, SecretBytes)>,
+    /// Catch-up keys of generations that are gone; the latest last.
+    gone: VecDeque<Gone>,
+}
+
+/// What is kept of a generation.
+#[cfg_attr(feature = "model", derive(Clone, Hash))]
+struct Gone {
+    id: Digest,
+    key: SecretBytes,
+    heard: bool,
 }
 
 impl Epochs {
@@ -377,9 +390,14 @@ impl Epochs {
 
     pub(super) fn restore(
         generations: Vec<Generation>,
-        gone: impl IntoIterator<Item = (Digest, SecretBytes)>,
+        gone: &[u8],
     ) -> Option<Self> {
-        let gone = gone.into_iter().collect();
+        let (mut reader, mut keys) = (Reader::new(gone), VecDeque::new());
+        while !reader.is_empty() {
+            let (id, key) = (reader.array()?, SecretBytes::new(&reader.array()?));
+            keys.push_back(Gone { id, key, heard: reader.u8()? != 0 });
+        }
+        let gone = keys;
         (!generations.is_empty()).then_some(Self { generations, gone })
     }
 
@@ -450,16 +468,18 @@ impl Epochs {
     }
 
     fn forget(&mut self, generation: Generation) -> Digest {
-        let id = generation.id;
-        self.remember(id, generation.catch_up);
+        let (id, key, heard) = (generation.id, generation.catch_up, generation.heard);
+        self.remember(Gone { id, key, heard });
         id
     }
 
-    /// Keeps a catch-up key of a generation that is not held.
-    fn remember(&mut self, id: Digest, key: SecretBytes) {
-        self.gone.push_back((id, key));
+    /// Keeps a catch-up key of a generation that is not held. Those that nobody else was heard in
+    /// go first: after a partition they prove nothing to the other side.
+    fn remember(&mut self, gone: Gone) {
+        self.gone.push_back(gone);
         while self.gone.len() > CATCH_UP_KEYS {
-            self.gone.pop_front();
+            let lonely = self.gone.iter().position(|gone| !gone.heard).unwrap_or(0);
+            self.gone.remove(lonely);
         }
     }
 
@@ -488,7 +508,7 @@ impl Epochs {
     /// The catch-up keys of all generations we know of, the latest first.
     pub(super) fn catch_up_keys(&self) -> impl Iterator<Item = (&Digest, &SecretBytes)> {
         let held = self.generations.iter().map(|each| (&each.id, &each.catch_up));
-        held.chain(self.gone.iter().rev().map(|(gone, key)| (gone, key)))
+        held.chain(self.gone.iter().rev().map(|gone| (&gone.id, &gone.key)))
     }
 
     /// The catch-up key of a generation whose id begins so.
@@ -496,8 +516,12 @@ impl Epochs {
         self.catch_up_keys().find(|(known, _)| known.starts_with(id)).map(|(_, key)| key)
     }
 
-    /// The catch-up keys of generations that are gone.
-    pub(super) fn gone(&self) -> impl Iterator<Item = &(Digest, SecretBytes)> {
-        self.gone.iter()
+    /// The catch-up keys of generations that are gone, as they are stored.
+    pub(super) fn gone(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(2 * CATCH_UP_KEYS * 65));
+        for gone in &self.gone {
+            bytes.put(&gone.id).put(gone.key.expose()).u8(gone.heard.into());
+        }
+        bytes
     }
 }

@@ -72,13 +72,14 @@ fn a_member_that_may_not_know_of_an_eviction_hands_no_key_to_the_evicted() {
     house.deliver(0, &frames[0]);
     house.deliver(3, &frames[1]);
     house.wire.clear();
-    // The founder evicts keeper 1: the operation gets to devices 2 and 3, the generation to neither.
+    // The founder evicts keeper 1: the operation gets to everybody, the generation to nobody.
     // Now all that device 3 holds is sealed to somebody whom it knows to be evicted, or begun by
     // somebody who knew more than it does.
     house.command(0, Command::Evict(keeper)).unwrap();
     let frames = take(&mut house, 0);
-    house.deliver(2, &frames[0]);
-    house.deliver(3, &frames[0]);
+    for device in [1, 2, 3] {
+        house.deliver(device, &frames[0]);
+    }
     // Device 2 asks everybody for the present key; the founder can't be heard.
     house.mute.insert(0);
     talk(&mut house, &[3], 2);

@@ -175,6 +175,7 @@ impl Room {
     fn follow(&mut self, id: &Digest, step: u32, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         let until = cx.after(cx.settings.timing.overlap_ms);
         let generation = self.epochs.get_mut(id).ok_or(Refusal::UnknownEpoch)?;
+        generation.heard = true;
         let distance = step.saturating_sub(generation.present.step);
         if distance == 0 {
             return Ok(());

@@ -11,7 +11,6 @@ use zeroize::Zeroizing;
 
 use super::publish::Counter;
 use super::{Cx, KemKeys, Pending, Room};
-use crate::key::SecretBytes;
 use crate::roster::verifying_key;
 use crate::v2::crypto::Digest;
 use crate::v2::epoch::{Epochs, Generation};
@@ -73,11 +72,7 @@ fn generation_name(id: &Digest) -> String {
 }
 
 pub(super) fn catch_up_keys(epochs: &Epochs) -> Record {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(1_024));
-    for (id, key) in epochs.gone() {
-        bytes.put(id).put(key.expose());
-    }
-    Record::put(CATCH_UP, VERSION, &bytes)
+    Record::put(CATCH_UP, VERSION, &epochs.gone())
 }
 
 pub(super) fn counter(reserved: u64) -> Record {
@@ -247,13 +242,11 @@ impl<'a> State<'a> {
             let generation = Generation::from_bytes(topic, bytes, cx.now, until);
             generations.push(generation.ok_or_else(|| damaged(&format!("{GENERATION}{name}")))?);
         }
-        let mut gone = Vec::new();
-        let mut reader = Reader::new(self.value(CATCH_UP)?.unwrap_or_default());
-        while !reader.is_empty() {
-            let mut read = || Some((reader.array()?, SecretBytes::new(&reader.array()?)));
-            gone.push(read().ok_or_else(|| damaged(CATCH_UP))?);
+        if generations.is_empty() {
+            return Err(RestoreError::Missing(GENERATION));
         }
-        Epochs::restore(generations, gone).ok_or(RestoreError::Missing(GENERATION))
+        let gone = self.value(CATCH_UP)?.unwrap_or_default();
+        Epochs::restore(generations, gone).ok_or_else(|| damaged(CATCH_UP))
     }
 
     fn fill(&self, room: &mut Room, cx: &mut Cx<'_>) -> Result<(), RestoreError> {
