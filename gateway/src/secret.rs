@@ -59,9 +59,8 @@ impl fmt::Debug for Secret {
 /// Refuses secrets on the command line. This comes before the parser, whose errors would repeat
 /// what they are about.
 pub(crate) fn refuse_in(arguments: impl Iterator<Item = OsString>) -> Result<(), Failure> {
-    let arguments: Vec<Zeroizing<String>> = arguments
-        .map(|argument| Zeroizing::new(argument.to_string_lossy().into_owned()))
-        .collect();
+    let arguments: Vec<Zeroizing<String>> =
+        arguments.map(|argument| Zeroizing::new(argument.to_string_lossy().into_owned())).collect();
     let joining = arguments.iter().any(|argument| argument.as_str() == "join");
     let by_pin = arguments.iter().any(|argument| argument.starts_with("--pin"));
     let refused = |what: &str, instead: &str| {

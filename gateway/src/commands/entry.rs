@@ -15,10 +15,7 @@ use crate::secret::{self, Unseen};
 /// How often a person may mistype.
 const TRIES: usize = 3;
 
-pub(super) async fn invitation(
-    app: &App<'_>,
-    file: Option<&Path>,
-) -> Result<Invitation, Failure> {
+pub(super) async fn invitation(app: &App<'_>, file: Option<&Path>) -> Result<Invitation, Failure> {
     let prompt = "Invitation (from `stringphone invite`; what you paste is not shown): ";
     let nothing = "no invitation was given. `stringphone invite` writes one over there; give it on \
                    standard input, with --invitation-file PATH, or at a terminal when this asks. To \

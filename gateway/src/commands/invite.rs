@@ -97,11 +97,8 @@ fn words(milliseconds: u64) -> String {
 /// As a QR code, where the terminal has room for it; light on dark, as most terminals are.
 fn code(url: &str) -> Option<String> {
     let code = QrCode::with_error_correction_level(url, EcLevel::L).ok()?;
-    let image = code
-        .render::<Dense1x2>()
-        .dark_color(Dense1x2::Light)
-        .light_color(Dense1x2::Dark)
-        .build();
+    let image =
+        code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
     let width = image.lines().map(|line| line.chars().count()).max()?;
     (width <= columns()?).then_some(image)
 }

@@ -135,7 +135,9 @@ async fn enter(
     if let (Some(named), Some(topic)) = (&named, &asked.topic)
         && named != topic
     {
-        return Err(Failure::failed(format!("the invitation is for topic {named:?}, not {topic:?}")));
+        return Err(Failure::failed(format!(
+            "the invitation is for topic {named:?}, not {topic:?}"
+        )));
     }
     let remembered = || config.current.clone().filter(|_| matches!(asked.way, Way::Invitation(_)));
     let topic = named.or_else(|| asked.topic.clone()).or_else(remembered);
@@ -182,7 +184,8 @@ async fn enter(
         return Ok(Joined { node, how, by: entry.by(), trusts_one: false });
     }
     let (by, trusts_one) = (entry.by(), matches!(entry, Entry::Fingerprint(Some(_))));
-    let plan = Plan { entry, name: asked.name.clone(), ..Plan::new(&topic, identity.clone(), &how) };
+    let plan =
+        Plan { entry, name: asked.name.clone(), ..Plan::new(&topic, identity.clone(), &how) };
     let node = Node::start(&app.home, plan).await?;
     Ok(Joined { node, how, by, trusts_one })
 }

@@ -119,7 +119,8 @@ impl Question {
         match self.about {
             About::Newcomer => {
                 let name = node.name_of(id);
-                let name = name.map(|name| format!(" It calls itself {name:?}.")).unwrap_or_default();
+                let name =
+                    name.map(|name| format!(" It calls itself {name:?}.")).unwrap_or_default();
                 format!(
                     "\n{id} wants to join {topic:?}.{name}\nIts fingerprint: {fingerprint}\nIs that \
                      what it shows? Admit it? [y/N] "

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use stringphone::{CommandError, InviteOptions, Member, Participant, ParticipantId, Role, TopicError};
+use stringphone::{
+    CommandError, InviteOptions, Member, Participant, ParticipantId, Role, TopicError,
+};
 
 use super::Node;
 use super::questions::is;
@@ -33,7 +35,11 @@ impl Node {
         Ok(told.collect())
     }
 
-    pub(super) async fn invite(&self, keeper: bool, lifetime_ms: u64) -> Result<Vec<Report>, Failure> {
+    pub(super) async fn invite(
+        &self,
+        keeper: bool,
+        lifetime_ms: u64,
+    ) -> Result<Vec<Report>, Failure> {
         let role = if keeper { Role::Keeper } else { Role::Member };
         let options = InviteOptions { role, lifetime_ms };
         let invited = self.0.topic.invite(options).await;
@@ -75,7 +81,10 @@ impl Node {
     pub(super) async fn appoint(&self, who: &str) -> Result<Vec<Report>, Failure> {
         let member = self.find(who, "appoint").await?;
         if member.role != Role::Member {
-            return Err(Failure::failed(format!("{} is a keeper already", member.participant.id())));
+            return Err(Failure::failed(format!(
+                "{} is a keeper already",
+                member.participant.id()
+            )));
         }
         let appointed = self.0.topic.appoint(member.participant.id()).await;
         appointed.map_err(|error| self.refused("appoint", error))?;
@@ -86,7 +95,10 @@ impl Node {
         let rotated = self.0.topic.rotate().await;
         rotated.map_err(|error| self.refused("give everybody new keys", error))?;
         let epoch = self.0.topic.epoch().await?;
-        Ok(epoch.map(|epoch| Report::Rekeyed { generation: epoch.generation }).into_iter().collect())
+        Ok(epoch
+            .map(|epoch| Report::Rekeyed { generation: epoch.generation })
+            .into_iter()
+            .collect())
     }
 
     pub(super) async fn leave(&self, anyway: bool) -> Result<Vec<Report>, Failure> {
@@ -111,8 +123,7 @@ impl Node {
     }
 
     pub(super) async fn trust(&self, key: &str) -> Result<Vec<Report>, Failure> {
-        let key =
-            key.parse().map_err(|error| Failure::Usage(format!("no public key: {error}")))?;
+        let key = key.parse().map_err(|error| Failure::Usage(format!("no public key: {error}")))?;
         self.0.topic.trust(key).await.map_err(|error| self.refused("trust", error))?;
         Ok(vec![Report::Joined { who: (&Participant::new(key)).into() }])
     }

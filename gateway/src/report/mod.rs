@@ -310,10 +310,9 @@ impl Report {
             Event::Lost { link, frames } => {
                 Self::Lost { link: format!("{link:?}"), frames: *frames }
             }
-            Event::Uncertain(message) => Self::Uncertain {
-                from: message.from.to_string(),
-                body: Body::of(&message.body),
-            },
+            Event::Uncertain(message) => {
+                Self::Uncertain { from: message.from.to_string(), body: Body::of(&message.body) }
+            }
             Event::Expired(id) => Self::Expired { from: id.to_string(), messages: 1 },
             Event::Unverifiable(id) => Self::Unverifiable { from: id.to_string(), messages: 1 },
             Event::PinBurnt => Self::PinBurnt,

@@ -48,6 +48,21 @@ fn people_compare(up: &[&str], before_address: &str, let_in: &str, join: &[&str]
 }
 
 #[test]
+fn a_question_is_put_again_below_what_is_told_meanwhile() {
+    let (gateway, lamp, fan) = (Home::new(), Home::new(), Home::new());
+    let mut up = Terminal::start(&gateway, &["up", "--listen", "127.0.0.1:0"]);
+    let address = up.shows("lamp join ");
+    fan.joins(&gateway, &[&address]);
+    let _asking = lamp.stay(&["join", "home", &address]);
+    up.answering("Admit it? [y/N] ", "");
+    assert_eq!(fan.run(&["send", "meanwhile"]).code, 0);
+    up.shows("meanwhile");
+    up.shown.clear();
+    up.answering("Admit it? [y/N] ", "");
+    up.answering("once that side says yes", "y");
+}
+
+#[test]
 fn a_no_at_the_terminal_keeps_the_newcomer_out() {
     let (gateway, lamp) = (Home::new(), Home::new());
     let mut up = Terminal::start(&gateway, &["up", "--listen", "127.0.0.1:0"]);

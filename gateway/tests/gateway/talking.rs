@@ -109,7 +109,7 @@ fn no_message_can_pass_for_an_event_where_the_terminal_wraps() {
 
 #[test]
 fn what_has_not_left_is_never_told_as_sent() {
-    let Pair { up, address, lamp, .. } = Pair::joined();
+    let Pair { gateway: _kept, up, address, lamp, .. } = Pair::joined();
     assert_eq!(up.terminate(), 0);
     // Whoever is there now takes nothing.
     let listener = TcpListener::bind(&address).unwrap();
@@ -154,7 +154,7 @@ fn messages_of_a_removed_participant_are_refused() {
 
 #[test]
 fn sending_fails_with_exit_code_3_where_nobody_is_up() {
-    let Pair { up, lamp, .. } = Pair::joined();
+    let Pair { gateway: _kept, up, lamp, .. } = Pair::joined();
     assert_eq!(up.terminate(), 0);
     let sent = lamp.run(&["send", "on", "--timeout", "1"]);
     assert_eq!(sent.code, 3, "{}", sent.err);

@@ -90,7 +90,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         before: &[],
         steps: &[(Step::Evict(0, 1), None), (Step::Evict(1, 2), None)],
         cable: true,
-        budget: Budget { drops: 2, ticks: 1, ..QUIET },
+        budget: Budget { drops: 3, ..QUIET },
         seeds: &[1, 2],
     },
     Scenario {

@@ -272,3 +272,17 @@ fn g5_an_evicted_device_comes_back_as_another_incarnation_only() {
     let epoch = Forge::of(&house.devices[2]).epoch;
     assert_eq!(house.inject(0, &old.seal(&said, &epoch)), Some(Refusal::BadSignature));
 }
+
+/// It was about to say hello again: otherwise its owner is called for ever.
+#[test]
+fn g5_a_newcomer_that_is_evicted_at_once_has_nothing_left_to_do() {
+    let mut house = House::of(58, 1);
+    let invitation = house.invitation(0);
+    let lamp = house.newcomer(stringphone_protocol::v2::Entry::Invitation(invitation));
+    house.deliver_all();
+    let id = house.id(lamp);
+    house.command(0, Command::Evict(id)).unwrap();
+    house.deliver_all();
+    assert!(house.told(lamp, &Event::Evicted));
+    assert_eq!(house.devices[lamp].session.deadline(), None);
+}
