@@ -67,10 +67,8 @@ impl Console {
             text::json_line(report).map_err(|error| Failure::failed(error.to_string()))?
         } else {
             let line = text::for_terminal(&report.to_string());
-            // What we say to be copied stays whole; what others say can't pass for a line of ours.
-            let ours = matches!(report, Report::Up { .. } | Report::Invitation { .. });
             match columns() {
-                Some(columns) if !ours => text::in_rows(&line, columns),
+                Some(columns) if report.quotes_others() => text::in_rows(&line, columns),
                 _ => line,
             }
         };

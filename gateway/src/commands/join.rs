@@ -39,7 +39,6 @@ pub(super) async fn join(app: &App<'_>, args: Join) -> Result<(), Failure> {
     config.remember(&topic, how);
     app.home.keep_config(&config, &lock)?;
 
-    let server = Server::start(&app.home, &lock, &node)?;
     let reports = node.watch(true).await?;
     if node.is_ready() {
         app.console.say(&Report::Ready).await?;
@@ -52,6 +51,8 @@ pub(super) async fn join(app: &App<'_>, args: Join) -> Result<(), Failure> {
         app.console.say(&joining).await?;
     }
     node.connect(Tcp::connect(&address)).await?;
+    // Whoever asks finds a link that is attached, and news that are kept.
+    let server = Server::start(&app.home, &lock, &node)?;
     let waiting = Waiting { node: node.clone(), address, by, trusts_one };
     let deadline = waiting.unanswered(app, asked.timeout);
     let stay = Stay { app, node, reports, server, lock, signals, once: asked.once };

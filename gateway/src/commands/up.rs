@@ -43,14 +43,14 @@ pub(super) async fn up(app: &App<'_>, args: Up) -> Result<(), Failure> {
     config.remember(&topic, how.clone());
     app.home.keep_config(&config, &lock)?;
 
-    // Whoever reads the greeting may ask at once.
-    let server = Server::start(&app.home, &lock, &node)?;
-    greet(app, &node, &how, address).await?;
     let reports = node.watch(true).await?;
     node.listen(room).await?;
     for peer in &how.connect {
         node.connect(Tcp::connect(peer)).await?;
     }
+    // Whoever reads the greeting may ask at once.
+    let server = Server::start(&app.home, &lock, &node)?;
+    greet(app, &node, &how, address).await?;
     let stay = Stay { app, node, reports, server, lock, signals, once: false };
     stay.stay(pending()).await
 }

@@ -140,7 +140,7 @@ impl Report {
             Self::Removed { id, name, evicted } => {
                 named(short(id), name.as_deref(), f)?;
                 f.write_str(if *evicted {
-                    " is no member any more: the others have new keys, and refuse what it says"
+                    " is no member any more; the others have new keys"
                 } else {
                     " is trusted no longer"
                 })

@@ -326,6 +326,22 @@ impl Report {
         })
     }
 
+    /// Whether there is something in it that others chose the words of.
+    pub(crate) fn quotes_others(&self) -> bool {
+        matches!(
+            self,
+            Self::Message { .. }
+                | Self::Uncertain { .. }
+                | Self::Question { .. }
+                | Self::Introduced { .. }
+                | Self::Admitted { .. }
+                | Self::Joined { .. }
+                | Self::Removed { .. }
+                | Self::Appointed { .. }
+                | Self::Member { .. }
+        )
+    }
+
     /// What came in, from somebody who is called that.
     pub(crate) fn received(
         item: Result<Received, ReceiveError>,

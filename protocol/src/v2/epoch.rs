@@ -388,10 +388,7 @@ impl Epochs {
         Self { generations: alloc::vec![first], gone: VecDeque::new() }
     }
 
-    pub(super) fn restore(
-        generations: Vec<Generation>,
-        gone: &[u8],
-    ) -> Option<Self> {
+    pub(super) fn restore(generations: Vec<Generation>, gone: &[u8]) -> Option<Self> {
         let (mut reader, mut keys) = (Reader::new(gone), VecDeque::new());
         while !reader.is_empty() {
             let (id, key) = (reader.array()?, SecretBytes::new(&reader.array()?));

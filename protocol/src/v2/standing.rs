@@ -173,10 +173,15 @@ impl<'a> Evaluation<'a> {
         self.rank_returned(author.0);
         let operations = self.by_author.remove(&author).unwrap_or_default();
         let standing = self.standing_operations(author);
-        for (id, operation) in operations {
-            if standing.as_ref().is_none_or(|standing| standing.contains(&id)) {
-                self.apply(&operation, rank);
-            }
+        let stands = |id: &OperationId| standing.as_ref().is_none_or(|all| all.contains(id));
+        // In which order they came says nothing: what an author's chain does not order is taken in
+        // one way by everybody.
+        let (evictions, admissions): (Vec<_>, Vec<_>) = operations
+            .into_iter()
+            .filter(|(id, _)| stands(id))
+            .partition(|(_, operation)| matches!(operation.action, Action::Evicted { .. }));
+        for (_, operation) in evictions.iter().chain(&admissions) {
+            self.apply(operation, rank);
         }
     }
 

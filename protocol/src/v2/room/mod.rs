@@ -5,6 +5,7 @@ mod admit;
 mod clock;
 mod epochs;
 mod life;
+mod marks;
 #[cfg(feature = "model")]
 mod model;
 mod publish;
@@ -157,6 +158,8 @@ pub(super) struct Room {
     insiders: Bucket,
     alarmed_until: u64,
     marks: Bucket,
+    /// Marks that we have believed.
+    marked: u32,
     pub(super) admissions: Admissions,
 }
 
@@ -210,6 +213,7 @@ impl Room {
             insiders: Bucket::new(16, 1_000),
             alarmed_until: 0,
             marks: Bucket::new(16, 1_000),
+            marked: 0,
             admissions: Admissions::default(),
         }
     }
