@@ -153,7 +153,20 @@ macro_rules! hex_text {
     ($name:ident, $bytes:literal) => {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                let mut text = alloc::string::String::with_capacity(2 * $bytes);
+                self.write_hex(&mut text);
+                f.write_str(&text)
+            }
+        }
+
+        impl $name {
+            /// Appends the hex digits.
+            pub(crate) fn write_hex(&self, text: &mut alloc::string::String) {
+                for byte in self.0 {
+                    for digit in [byte >> 4, byte & 15] {
+                        text.extend(char::from_digit(digit.into(), 16));
+                    }
+                }
             }
         }
 

@@ -46,6 +46,10 @@ impl Outbox {
             return None;
         }
         let output = self.queue.pop_front();
+        // A thousand members told at once leave a large buffer behind.
+        if self.queue.is_empty() && self.queue.capacity() > 64 {
+            self.queue = VecDeque::new();
+        }
         self.storing = matches!(output, Some(Output::Store(_)));
         output
     }

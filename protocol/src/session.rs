@@ -123,7 +123,8 @@ pub enum Command<'a> {
     Publish(&'a [u8]),
     /// Seal this body for the topic, with conditions (V2).
     PublishWith(&'a [u8], PublishOptions),
-    /// Ask the members for the topic key, now and again until somebody answers.
+    /// Ask the members for the topic key, now and again until somebody answers. Who holds it says
+    /// hello instead (V2): something may have been missed.
     Introduce,
     /// Give the topic key to a participant that introduced itself, and trust it.
     Admit(ParticipantId),

@@ -21,7 +21,7 @@ pub(super) struct Log {
     /// Places in `entries`, ordered by operation id.
     index: Vec<u32>,
     /// Everybody that any operation is about, and the founder.
-    subjects: BTreeMap<ParticipantId, Subject>,
+    subjects: Vec<Subject>,
     limit: usize,
 }
 
@@ -35,10 +35,14 @@ struct Entry {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "model", derive(Hash))]
 struct Subject {
-    key: PublicKey,
+    id: ParticipantId,
+    /// The place of an operation that holds its key; beyond the last for those of the founding.
+    entry: u32,
     /// The highest incarnation in the set.
     incarnation: u32,
 }
+
+const FOUNDED: u32 = u32::MAX;
 
 /// What becomes of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +64,11 @@ impl Log {
             founding,
             entries: Vec::new(),
             index: Vec::new(),
-            subjects: BTreeMap::new(),
+            subjects: Vec::new(),
             limit,
         };
         for key in [Some(log.founding.founder), log.founding.recovery].into_iter().flatten() {
-            log.subjects.insert(key.id(), Subject { key, incarnation: 0 });
+            log.subject(key.id(), FOUNDED, 0);
         }
         log
     }
@@ -78,7 +82,7 @@ impl Log {
         if let Some(early) = self.missing(&operation) {
             return early;
         }
-        let Some(key) = self.subjects.get(&operation.author).map(|author| author.key) else {
+        let Some(key) = self.key(operation.author) else {
             return Added::Refused;
         };
         let Ok(author) = verifying_key(&key) else { return Added::Refused };
@@ -117,9 +121,24 @@ impl Log {
         let Ok(number) = u32::try_from(self.entries.len()) else { return };
         self.index.insert(place, number);
         self.entries.push(Entry { id, bytes: bytes.into() });
-        let (key, incarnation) = (operation.subject, operation.incarnation);
-        let subject = self.subjects.entry(key.id()).or_insert(Subject { key, incarnation });
-        subject.incarnation = subject.incarnation.max(incarnation);
+        self.subject(operation.subject.id(), number, operation.incarnation);
+    }
+
+    /// Notes that an operation is about somebody.
+    fn subject(&mut self, id: ParticipantId, entry: u32, incarnation: u32) {
+        match self.subjects.binary_search_by(|known| known.id.cmp(&id)) {
+            Ok(place) => {
+                if let Some(known) = self.subjects.get_mut(place) {
+                    known.incarnation = known.incarnation.max(incarnation);
+                }
+            }
+            Err(place) => self.subjects.insert(place, Subject { id, entry, incarnation }),
+        }
+    }
+
+    fn find_subject(&self, id: ParticipantId) -> Option<&Subject> {
+        let place = self.subjects.binary_search_by(|known| known.id.cmp(&id)).ok()?;
+        self.subjects.get(place)
     }
 
     /// Whether something is not here that the operation builds on.
@@ -133,14 +152,14 @@ impl Log {
                 Some(_) => {}
             }
         }
-        if !self.subjects.contains_key(&operation.author) {
+        if self.find_subject(operation.author).is_none() {
             return Some(Added::Early);
         }
         let leaves = operation.is_leave();
         if !leaves && !self.was_made_keeper(operation.author, operation.author_incarnation) {
             return Some(Added::Early);
         }
-        let highest = self.subjects.get(&operation.subject.id()).map(|known| known.incarnation);
+        let highest = self.find_subject(operation.subject.id()).map(|known| known.incarnation);
         let allowed = match (operation.action, highest) {
             (Action::Evicted { .. }, highest) => highest,
             (_, None) => Some(0),
@@ -216,7 +235,12 @@ impl Log {
 
     /// The key of anybody whom an operation is about.
     pub(super) fn key(&self, id: ParticipantId) -> Option<PublicKey> {
-        self.subjects.get(&id).map(|subject| subject.key)
+        let subject = self.find_subject(id)?;
+        if subject.entry == FOUNDED {
+            let founding = [Some(self.founding.founder), self.founding.recovery];
+            return founding.into_iter().flatten().find(|key| key.id() == id);
+        }
+        Operation::parse(&self.entry(subject.entry)?.bytes).map(|operation| operation.subject)
     }
 
     /// The incarnation that an admission would give.
@@ -225,7 +249,7 @@ impl Log {
         let admitted = self.operations().any(|(_, operation)| {
             operation.subject.id() == id && !matches!(operation.action, Action::Evicted { .. })
         });
-        match self.subjects.get(&id) {
+        match self.find_subject(id) {
             Some(subject) if admitted || id == self.founding.founder.id() => {
                 subject.incarnation.saturating_add(1)
             }

@@ -72,11 +72,12 @@ impl Said<'_> {
 /// What the AEAD binds: the header, the topic and the epoch.
 fn associated(header: &[u8], topic: &TopicId, epoch: &Keys) -> Option<[u8; 75]> {
     let mut ad = [0; 75];
-    let parts = header.iter().chain(topic.as_bytes()).chain(&epoch.id);
-    for (to, from) in ad.iter_mut().zip(parts) {
-        *to = *from;
-    }
-    (header.len() == HEADER).then_some(ad)
+    let (first, rest) = ad.split_first_chunk_mut::<HEADER>()?;
+    let (second, rest) = rest.split_first_chunk_mut::<16>()?;
+    *first = *header.as_array()?;
+    *second = *topic.as_bytes();
+    *rest.first_chunk_mut::<32>()? = epoch.id;
+    Some(ad)
 }
 
 /// The hint of a message frame, if it can be one.
@@ -109,10 +110,10 @@ impl Opened {
         let (sender, counter, kind) = (reader.array()?, reader.u40()?, reader.u8()?);
         let scalar = plain.last_chunk::<BEHIND>()?;
         let mut signature = [0; 64];
-        let parts = nonce.iter().chain(&rest).chain(scalar);
-        for (to, from) in signature.iter_mut().zip(parts) {
-            *to = *from;
-        }
+        let (first, after) = signature.split_first_chunk_mut::<24>()?;
+        let (second, third) = after.split_first_chunk_mut::<8>()?;
+        (*first, *second) = (nonce, rest);
+        *third.first_chunk_mut()? = *scalar;
         Some(Self { signature, sender, counter, kind, plain })
     }
 

@@ -437,7 +437,10 @@ impl V2Session {
     }
 
     fn introduce(&mut self, moment: &mut Moment<'_>) {
-        if self.room.is_some() {
+        if let Some(room) = &mut self.room {
+            if room.joined() {
+                room.ask_for_operations(&cx!(self, moment));
+            }
             return;
         }
         self.introducing = true;

@@ -73,7 +73,7 @@ mod hybrid {
             .filter(|(_, frame)| frame[0] == 0x24)
             .map(|(_, f)| f.len())
             .collect();
-        assert!(sizes.len() >= 4 && sizes.iter().all(|size| *size == 33 + 1_120 + 337));
+        assert!(sizes.len() >= 4 && sizes.iter().all(|size| *size == 33 + 1_120 + 485));
     }
 
     #[test]

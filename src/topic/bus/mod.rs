@@ -134,6 +134,8 @@ impl Bus {
         }
         // A session that was restored has something to say.
         bus.drain();
+        // It is said again as soon as somebody can hear it.
+        bus.stats.unsent = 0;
         bus
     }
 
@@ -318,8 +320,8 @@ impl Bus {
         link.up = up;
         let event = event(link.id, link.name().to_owned());
         self.tell(event);
-        if up && !self.session.is_ready() {
-            // Whoever can admit us may be new on this link.
+        if up {
+            // Whoever can admit us, or tell us what we missed, may be new on this link.
             let _ = self.input(Input::Command(Command::Introduce));
         }
     }

@@ -223,7 +223,7 @@ impl Room {
     fn rekey_info(&self, recipe: Recipe, keeper: &PublicKey, recipient: &Member) -> Vec<u8> {
         let mut info = Vec::from(REKEY.as_bytes());
         info.put(self.topic.as_bytes()).put(&recipe.to_bytes()).put(keeper.as_bytes());
-        info.put(recipient.key.as_bytes()).u32(recipient.incarnation);
+        info.put(recipient.public_key().as_bytes()).u32(recipient.incarnation);
         info
     }
 

@@ -8,7 +8,6 @@ use super::epochs::MAX_LEAP;
 use super::roster::reason;
 use super::{Cx, Room};
 use crate::key::SecretBytes;
-use crate::roster::verifying_key;
 use crate::v2::crypto::fresh;
 use crate::v2::epoch::{Certificate, Epochs, Generation, Held, Recipe, generation_id};
 use crate::v2::joining::{Handover, Position};
@@ -46,9 +45,7 @@ impl Room {
         room.joined = true;
         room.kem.current = Some(KemSecret::generate(suite, identity, entropy));
         for (id, place) in &standing.members {
-            if let Ok(key) = verifying_key(&place.key) {
-                room.members.insert(*id, Box::new(Member::new(key, place)));
-            }
+            room.members.insert(*id, Box::new(Member::new(place)));
         }
         room.keepers = standing.keepers;
         room.certify();

@@ -27,7 +27,7 @@ use super::crypto::Digest;
 use super::epoch::{Epochs, Generation};
 use super::kem::{KemSecret, Suite};
 use super::log::Log;
-use super::members::{Member, Members};
+use super::members::{Member, Members, Speakers};
 use super::message::SenderHint;
 use super::settings::Settings;
 use super::standing::{Place, Role};
@@ -150,6 +150,7 @@ pub(super) struct Room {
     counter: Counter,
     run: Option<Run>,
     dirty: BTreeSet<ParticipantId>,
+    speakers: Speakers,
     deliveries: Vec<Event>,
     due_receipts: Vec<(SenderHint, u64)>,
     receipts: Receipts,
@@ -206,6 +207,7 @@ impl Room {
             counter: Counter::default(),
             run: None,
             dirty: BTreeSet::new(),
+            speakers: Speakers::default(),
             deliveries: Vec::new(),
             due_receipts: Vec::new(),
             receipts: Receipts::default(),
@@ -238,8 +240,8 @@ impl Room {
             role: Role::Keeper,
             rank: u32::MAX,
         };
-        let key = verifying_key(&place.key).ok()?;
-        room.members.insert(place.key.id(), Box::new(Member::new(key, &place)));
+        verifying_key(&place.key).ok()?;
+        room.members.insert(place.key.id(), Box::new(Member::new(&place)));
         Some(room)
     }
 

@@ -1,6 +1,6 @@
 //! Message frames on their way in: PROTOCOL §3.4. Not here: what control messages do.
 
-use alloc::vec::Vec;
+use ed25519_dalek::VerifyingKey;
 
 use super::{Cx, Room};
 use crate::v2::body::{Bodies, Messages, kind};
@@ -63,8 +63,9 @@ impl Room {
         let mut refusal = Refusal::UntrustedSender;
         let mut found = None;
         for (id, member, standing) in self.candidates(&opened) {
-            let signed = opened.signed_by(&self.topic, keys, &member.key, member.incarnation);
-            match self.judge(member, standing, &opened, &signed) {
+            let Some(key) = member.verifying_key() else { continue };
+            let signed = opened.signed_by(&self.topic, keys, &key, member.incarnation);
+            match self.judge(member, &key, standing, &opened, &signed) {
                 Ok(standing) => {
                     found = Some((id, member.incarnation, standing, signed.short()));
                     break;
@@ -99,6 +100,7 @@ impl Room {
     fn judge(
         &self,
         member: &Member,
+        key: &VerifyingKey,
         standing: Standing,
         opened: &Opened,
         signed: &Signed,
@@ -114,7 +116,7 @@ impl Room {
             Seen::Yes if opened.kind == kind::HELLO => return Ok(Standing::Returned),
             Seen::Yes | Seen::Same => return Err(Refusal::Duplicate),
         };
-        if opened.verifies(signed, &member.key) { Ok(standing) } else { Err(Refusal::BadSignature) }
+        if opened.verifies(signed, key) { Ok(standing) } else { Err(Refusal::BadSignature) }
     }
 
     /// Takes in a frame that was checked. What has changed since then is looked at again.
@@ -167,6 +169,7 @@ impl Room {
         if let Some(member) = self.members.get_mut(&checked.sender) {
             member.window.take(checked.opened.counter, checked.digest);
         }
+        self.speakers.heard(checked.sender, &mut self.members);
         self.dirty.insert(checked.sender);
         self.read(checked, seen, cx)
     }
@@ -257,11 +260,10 @@ impl Room {
             self.epochs.iter().find(|generation| generation.id == checked.generation).and_then(
                 |generation| {
                     let member = self.members.get(&checked.sender)?;
-                    generation.keys(checked.step).map(|keys| {
-                        let (key, incarnation) = (&member.key, checked.incarnation);
-                        let signed = checked.opened.signed_by(&self.topic, keys, key, incarnation);
-                        checked.opened.verifies(&signed, key)
-                    })
+                    let (keys, key) = (generation.keys(checked.step)?, member.verifying_key()?);
+                    let opened = &checked.opened;
+                    let signed = opened.signed_by(&self.topic, keys, &key, checked.incarnation);
+                    Some(opened.verifies(&signed, &key))
                 },
             );
         if verified != Some(true) {
@@ -283,8 +285,7 @@ impl Room {
         pending.member.window.take(checked.opened.counter, checked.digest);
         self.admit_pending(checked.sender, cx);
         self.dirty.insert(checked.sender);
-        let counter = checked.opened.counter;
-        let body: Vec<u8> = checked.opened.into_body();
-        self.take_hello(checked.sender, counter, &body, cx).ok_or(Refusal::Malformed)
+        // What it holds does not matter: it was just sent everything.
+        Ok(())
     }
 }

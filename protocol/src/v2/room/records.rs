@@ -11,7 +11,6 @@ use zeroize::Zeroizing;
 
 use super::publish::Counter;
 use super::{Cx, KemKeys, Pending, Room};
-use crate::roster::verifying_key;
 use crate::v2::crypto::Digest;
 use crate::v2::epoch::{Epochs, Generation};
 use crate::v2::kem::{KemSecret, Suite};
@@ -92,29 +91,37 @@ pub(super) fn member_kem(id: ParticipantId, member: &Member) -> Option<Record> {
     let (counter, key) = member.kem.as_ref()?;
     let mut bytes = Vec::with_capacity(48);
     bytes.u32(member.incarnation).u64(*counter).put(key);
-    Some(Record::put(format!("{MEMBER_KEM}{id}"), VERSION, &bytes))
+    Some(Record::put(named(MEMBER_KEM, id), VERSION, &bytes))
 }
 
 pub(super) fn window(id: ParticipantId, incarnation: u32, window: &Window) -> Record {
     let mut bytes = Vec::with_capacity(24);
     bytes.u32(incarnation).put(&window.to_bytes());
-    Record::put(format!("{WINDOW}{id}"), VERSION, &bytes)
+    Record::put(named(WINDOW, id), VERSION, &bytes)
 }
 
 /// Of somebody who is no member any more.
 pub(super) fn member_gone(id: ParticipantId) -> Vec<Record> {
-    vec![Record::delete(format!("{WINDOW}{id}")), Record::delete(format!("{MEMBER_KEM}{id}"))]
+    vec![Record::delete(named(WINDOW, id)), Record::delete(named(MEMBER_KEM, id))]
 }
 
 pub(super) fn pending(id: ParticipantId, pending: &Pending) -> Record {
     let mut bytes = Vec::with_capacity(128);
-    bytes.put(pending.member.key.as_bytes()).u32(pending.member.incarnation);
+    bytes.put(pending.member.public_key().as_bytes()).u32(pending.member.incarnation);
     bytes.u8(pending.role.to_byte()).text(&pending.name);
-    Record::put(format!("{PENDING}{id}"), VERSION, &bytes)
+    Record::put(named(PENDING, id), VERSION, &bytes)
 }
 
 pub(super) fn pending_gone(id: ParticipantId) -> Record {
-    Record::delete(format!("{PENDING}{id}"))
+    Record::delete(named(PENDING, id))
+}
+
+fn named(prefix: &str, id: ParticipantId) -> String {
+    // One allocation: windows are named at every frame.
+    let mut name = String::with_capacity(64);
+    name.push_str(prefix);
+    id.write_hex(&mut name);
+    name
 }
 
 fn hex(bytes: &Digest) -> String {
@@ -321,7 +328,7 @@ fn read_pending(bytes: &[u8], until: u64) -> Option<Pending> {
     let (incarnation, role) = (reader.u32()?, Role::from_byte(reader.u8()?)?);
     let name = String::from(reader.text()?);
     let place = Place { key, incarnation, role, rank: u32::MAX };
-    let member = Box::new(Member::new(verifying_key(&key).ok()?, &place));
+    let member = Box::new(Member::new(&place));
     Some(Pending { member, role, name, introduction: [0; 32], until })
 }
 

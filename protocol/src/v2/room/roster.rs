@@ -7,7 +7,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Cx, Fate, Room, records};
-use crate::roster::verifying_key;
 use crate::v2::body::kind;
 use crate::v2::crypto::Digest;
 use crate::v2::log::Added;
@@ -212,8 +211,7 @@ impl Room {
             match known {
                 Some(member) => (member.role, member.rank) = (place.role, place.rank),
                 None => {
-                    let Ok(key) = verifying_key(&place.key) else { continue };
-                    self.members.insert(*id, Box::new(Member::new(key, place)));
+                    self.members.insert(*id, Box::new(Member::new(place)));
                     if *id != self.me {
                         cx.event(Event::Joined(place.key));
                     }
@@ -235,9 +233,7 @@ impl Room {
     pub(super) fn restore_members(&mut self) {
         let standing = evaluate(&self.log);
         for (id, place) in &standing.members {
-            if let Ok(key) = verifying_key(&place.key) {
-                self.members.insert(*id, Box::new(Member::new(key, place)));
-            }
+            self.members.insert(*id, Box::new(Member::new(place)));
         }
         self.members_hash = standing.members_hash();
         self.evictions_hash = standing.evictions_hash();

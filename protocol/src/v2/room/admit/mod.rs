@@ -197,7 +197,7 @@ impl Room {
         cx: &mut Cx<'_>,
     ) -> Result<(), CommandError> {
         let (key, id) = (introduction.key, introduction.key.id());
-        let verifying = verifying_key(&key)?;
+        verifying_key(&key)?;
         let limit = cx.settings.limits.participants;
         if self.members.len().saturating_add(self.pending.len()) >= limit
             && !self.members.contains_key(&id)
@@ -223,7 +223,7 @@ impl Room {
         if !known {
             self.step(cx);
             let place = Place { key, incarnation, role, rank: u32::MAX };
-            let member = Box::new(Member::new(verifying, &place));
+            let member = Box::new(Member::new(&place));
             let until = cx.after(cx.settings.timing.admission_ms);
             let (name, introduction) = (introduction.name.clone(), introduction.hash);
             let pending = Pending { member, role, name, introduction, until };
