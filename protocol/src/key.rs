@@ -124,6 +124,7 @@ impl SecretBytes {
     }
 }
 
+#[cfg(feature = "classic")]
 impl TopicKey {
     pub(crate) fn random(entropy: &mut dyn rand_core::CryptoRng) -> Self {
         Self(SecretBytes::random(entropy))

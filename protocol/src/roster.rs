@@ -67,6 +67,7 @@ impl Roster {
         self.members.is_empty()
     }
 
+    #[cfg(feature = "classic")]
     pub(crate) fn find(&self, id: ParticipantId) -> Option<&VerifyingKey> {
         self.members.get(&id).map(Box::as_ref)
     }

@@ -72,7 +72,7 @@ pub(super) type Members = BTreeMap<ParticipantId, Box<Member>>;
 pub(super) struct Speakers(VecDeque<ParticipantId>);
 
 /// So many.
-const SPEAKERS: usize = 128;
+const SPEAKERS: usize = 64;
 
 impl Speakers {
     /// Somebody was heard.

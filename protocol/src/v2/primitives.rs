@@ -227,9 +227,19 @@ pub(super) struct PinExchange(State);
 #[cfg(not(feature = "model"))]
 type State = Spake2<Ed25519Group>;
 
+#[cfg(not(feature = "model"))]
+const fn held(state: Spake2<Ed25519Group>) -> State {
+    state
+}
+
 /// Only the model copies sessions. Of several copies the last one can be finished.
 #[cfg(feature = "model")]
 type State = alloc::sync::Arc<Spake2<Ed25519Group>>;
+
+#[cfg(feature = "model")]
+fn held(state: Spake2<Ed25519Group>) -> State {
+    alloc::sync::Arc::new(state)
+}
 
 #[cfg(feature = "model")]
 impl Clone for PinExchange {
@@ -243,14 +253,14 @@ impl PinExchange {
     pub(super) fn newcomer(pin: &str, key: &[u8], entropy: &mut dyn CryptoRng) -> (Self, Vec<u8>) {
         let (password, name) = (Password::new(pin.as_bytes()), Name::new(key));
         let (state, share) = Spake2::start_a_with_rng(&password, &name, &Name::new(&[]), entropy);
-        (Self(state.into()), share)
+        (Self(held(state)), share)
     }
 
     /// Side B, with its share.
     pub(super) fn keeper(pin: &str, key: &[u8], entropy: &mut dyn CryptoRng) -> (Self, Vec<u8>) {
         let (password, name) = (Password::new(pin.as_bytes()), Name::new(key));
         let (state, share) = Spake2::start_b_with_rng(&password, &name, &Name::new(&[]), entropy);
-        (Self(state.into()), share)
+        (Self(held(state)), share)
     }
 
     /// The key that both have if both know the PIN. `None` where the share is none.
