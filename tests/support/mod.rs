@@ -84,7 +84,8 @@ pub(crate) async fn event<T>(events: &mut Events, wanted: impl Fn(&Event) -> Opt
     }
 }
 
-/// Runs a test on an actix system whose clock is virtual.
+/// Runs a test on an actix system whose clock is virtual. What does not happen within a day of it
+/// never will.
 pub(crate) fn in_virtual_time(test: impl Future<Output = Test>) -> Test {
     actix::System::with_tokio_rt(|| {
         tokio::runtime::Builder::new_current_thread()
@@ -93,7 +94,10 @@ pub(crate) fn in_virtual_time(test: impl Future<Output = Test>) -> Test {
             .build()
             .expect("a runtime")
     })
-    .block_on(test)
+    .block_on(async {
+        let day = Duration::from_secs(86_400);
+        tokio::time::timeout(day, test).await.map_err(|_| "it waits in vain")?
+    })
 }
 
 /// What a [`Scripted`] transport does when it is asked to connect.

@@ -74,6 +74,8 @@ pub struct ClassicSession {
     exchange_public: [u8; 32],
     topic_key: Option<TopicKey>,
     roster: Roster,
+    /// The largest frame that may be sent.
+    max_frame: usize,
     settings: Settings,
     recent: Recent,
     newcomers: Newcomers,
@@ -110,6 +112,7 @@ impl ClassicSession {
             exchange: state.exchange_key,
             topic_key: state.topic_key,
             roster,
+            max_frame: settings.limits.frame,
             settings,
             recent: Recent::default(),
             newcomers: Newcomers::default(),
@@ -147,7 +150,7 @@ impl Session for ClassicSession {
             }
             Input::Checked(checked) => self.handle(Input::Frame(checked.frame), moment),
             Input::FrameLimit(limit) => {
-                self.settings.limits.frame = self.settings.limits.frame.min(limit);
+                self.max_frame = limit.min(self.settings.limits.frame);
                 Ok(())
             }
             Input::Command(command) => self.command(command, moment),
@@ -320,9 +323,9 @@ impl ClassicSession {
 
     fn publish(&mut self, body: &[u8], moment: &mut Moment<'_>) -> Result<(), CommandError> {
         let topic_key = self.topic_key.as_ref().ok_or(CommandError::NotReady)?;
-        let max = self.settings.limits.frame.saturating_sub(OVERHEAD);
+        let max = self.max_frame.saturating_sub(OVERHEAD);
         // Where the limit is below the overhead, not even an empty body fits.
-        if OVERHEAD.saturating_add(body.len()) > self.settings.limits.frame {
+        if OVERHEAD.saturating_add(body.len()) > self.max_frame {
             return Err(CommandError::TooLarge { len: body.len(), max });
         }
         let nonce = nonce(moment);
