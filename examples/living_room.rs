@@ -77,6 +77,7 @@ async fn story() -> Outcome {
     println!("The guest has left: the lamp gives everybody else new keys.");
     let mut orders = lamp.subscribe::<Light>().await?;
 
+    intruder.hear_out().await?;
     phone.publish(&Light::On).await?;
     obey(&mut orders, Light::On, &phone).await?;
     let recorded = intruder.next_message().await?;
@@ -135,7 +136,7 @@ async fn obey(orders: &mut Subscription<Light>, light: Light, phone: &TopicHandl
 
 /// Waits until the lamp has refused so many frames for this reason.
 async fn refused(lamp: &TopicHandle, refusal: Refusal, times: u64) -> Outcome {
-    until(async || Ok(lamp.stats().await?.refused.get(&refusal) == Some(&times))).await
+    until(async || Ok(lamp.stats().await?.refused.get(&refusal) >= Some(&times))).await
 }
 
 async fn until(holds: impl AsyncFn() -> Outcome<bool>) -> Outcome {
@@ -161,6 +162,14 @@ impl Intruder {
 
     async fn send(&mut self, bytes: Vec<u8>) -> Outcome {
         Ok(self.link.outgoing.send(Frame::on(self.channel.clone(), bytes)).await?)
+    }
+
+    /// Waits until nobody has said anything for a while: those who join have much to tell.
+    async fn hear_out(&mut self) -> Outcome {
+        while let Ok(frame) = timeout(Duration::from_millis(300), self.link.incoming.next()).await {
+            frame.ok_or("the room is closed")??;
+        }
+        Ok(())
     }
 
     /// The next message that passes, as opposed to introductions and their answers. Who is no

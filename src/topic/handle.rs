@@ -234,14 +234,19 @@ impl TopicHandle {
     }
 
     /// Believes that this participant's answer to our introduction is the right one: takes its
-    /// topic key into use, and trusts it. Returns once both are stored.
+    /// topic key into use, and trusts it. Returns once we are in the topic.
     ///
     /// # Errors
     ///
     /// [`TopicError::Command`] where nobody of this id has answered, or where different keys were
     /// offered in its name.
     pub async fn confirm(&self, admitter: ParticipantId) -> Result<(), TopicError> {
-        self.command(Command::Confirm(admitter)).await
+        self.command(Command::Confirm(admitter)).await?;
+        // In V2 the admitter has a last word to say.
+        match self.status(Status::is_settled).await {
+            Status::Stopped(error) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Throws this participant's answer to our introduction away.
