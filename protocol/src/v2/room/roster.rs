@@ -220,9 +220,13 @@ impl Room {
         }
         self.members_hash = standing.members_hash();
         self.evictions_hash = standing.evictions_hash();
+        let ours = ours.map(|place| place.incarnation);
         self.evictions = standing.evictions;
         self.keepers = standing.keepers;
         self.certify();
+        if let Some(ours) = ours.filter(|ours| self.joined && *ours > self.incarnation) {
+            self.follow_incarnation(ours, cx);
+        }
         if !self.joined && in_it {
             self.become_member(cx);
         }
@@ -246,6 +250,15 @@ impl Room {
     pub(super) fn member_of(&mut self, id: ParticipantId, incarnation: u32) -> Option<&mut Member> {
         let member = self.members.get_mut(&id).map(Box::as_mut);
         member.filter(|member| member.incarnation == incarnation)
+    }
+
+    /// A keeper admitted us again, while we are in it. Were we to go on as we were, nobody would
+    /// believe us any more, and a keeper gone bad could silence those before it.
+    fn follow_incarnation(&mut self, incarnation: u32, cx: &mut Cx<'_>) {
+        self.incarnation = incarnation;
+        cx.store(vec![records::membership(&self.log.founding, incarnation)]);
+        self.announce_kem_key(cx);
+        self.ask_for_operations(cx);
     }
 
     /// The roster says so: we have joined.
@@ -302,6 +315,7 @@ impl Room {
             self.send_mark(sender, cx);
         }
         if reason == reason::CAUGHT_UP {
+            self.forget_asker(sender);
             cx.event(Event::CaughtUp(sender));
         }
         if digest == self.log.digest() {
