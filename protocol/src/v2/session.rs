@@ -395,12 +395,14 @@ impl V2Session {
         }
         self.ask = None;
         let giver = handover.admitter.id();
-        room.catch_up(handover, &mut cx!(self, moment));
-        if room.is_clean() {
+        let news = room.catch_up(handover, &mut cx!(self, moment));
+        if news && room.is_clean() {
             self.catch_up_interval = FIRST_GREETING;
             self.attempts = 0;
         } else {
+            // Others may be elsewhere, and know another of our generations.
             self.shun(giver);
+            self.catch_up_later(moment.now);
         }
         Ok(())
     }
@@ -517,15 +519,19 @@ impl V2Session {
             if let Some(silent) = silent {
                 self.shun(silent);
             }
-            let quiet = moment.now.saturating_add(self.catch_up_interval);
-            self.catch_up_interval = self.catch_up_interval.saturating_mul(2).min(LAST_CATCH_UP);
-            if let Some(room) = &mut self.room {
-                room.ask_later(self.attempts, quiet);
-            }
+            self.catch_up_later(moment.now);
         } else if ask.repeat(&mut cx!(self, moment)) == Patience::Over {
             self.ask = None;
             self.introducing = false;
             self.outbox.event(Event::PinRejected);
+        }
+    }
+
+    fn catch_up_later(&mut self, now: u64) {
+        let quiet = now.saturating_add(self.catch_up_interval);
+        self.catch_up_interval = self.catch_up_interval.saturating_mul(2).min(LAST_CATCH_UP);
+        if let Some(room) = &mut self.room {
+            room.ask_later(self.attempts, quiet);
         }
     }
 

@@ -8,7 +8,7 @@ use crate::key::SecretBytes;
 use crate::roster::verifying_key;
 use crate::v2::body::kind;
 use crate::v2::crypto::{Digest, REKEY, fresh};
-use crate::v2::epoch::{Certificate, Generation, Held, Recipe, generation_id};
+use crate::v2::epoch::{Certificate, Generation, Held, LOOK_AHEAD, Recipe, generation_id};
 use crate::v2::kem::{KemSecret, Sealing, seal};
 use crate::v2::members::Member;
 use crate::v2::message::sender_hint;
@@ -93,21 +93,25 @@ impl Room {
         cx.store(changed);
     }
 
-    /// Takes a generation into the room, stored before it is used.
+    /// Takes a generation into the room, stored before it is used. Whether that is any news.
     pub(super) fn adopt(
         &mut self,
         held: Held,
         parent: Option<Digest>,
         giver: Option<ParticipantId>,
         cx: &mut Cx<'_>,
-    ) {
+    ) -> bool {
         let until = cx.after(cx.settings.timing.overlap_ms);
-        if let Some(known) = self.epochs.get_mut(&held.id).filter(|known| known.is_settled()) {
-            if known.leap(&held, cx.now, until) {
+        let settled = |known: &Generation| known.is_settled() || known.giver == giver;
+        if let Some(known) = self.epochs.get_mut(&held.id).filter(|known| settled(known)) {
+            // The step that was taken for us alone, others would have shown us as well.
+            let far = held.step.saturating_sub(known.present.step) > LOOK_AHEAD;
+            let leapt = known.leap(&held, cx.now, until);
+            if leapt {
                 cx.outbox.store(vec![records::generation(known)]);
                 self.tell_epoch(cx);
             }
-            return;
+            return leapt && far;
         }
         let mut generation = Generation::new(self.topic, held, cx.now);
         generation.giver = giver;
@@ -122,6 +126,7 @@ impl Room {
         }
         self.choose(cx);
         self.ask_at = self.ask_at.filter(|_| !self.is_clean());
+        true
     }
 }
 
@@ -193,8 +198,7 @@ impl Room {
         let parts = self.rekey_parts(&held, &bytes, cx);
         let live = self.live_generations();
         // Stored before anybody hears of it.
-        let mut generation = Generation::new(self.topic, held, cx.now);
-        generation.heard = true;
+        let generation = Generation::new(self.topic, held, cx.now);
         cx.store(vec![records::generation(&generation)]);
         for id in &live {
             for part in &parts {
@@ -323,7 +327,7 @@ impl Room {
         if held.id != id || !self.is_certified(&held.certificate, recipe, &id) {
             return Err(Refusal::NotAllowed);
         }
-        self.adopt(held, Some(recipe.parent), None, cx);
+        let _ = self.adopt(held, Some(recipe.parent), None, cx);
         self.announce_kem_key(cx);
         Ok(())
     }

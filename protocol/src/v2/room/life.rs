@@ -93,18 +93,22 @@ impl Room {
     }
 
     /// Somebody told us where the topic is.
-    pub(in crate::v2) fn catch_up(&mut self, handover: Handover, cx: &mut Cx<'_>) {
+    /// Whether that is any news.
+    pub(in crate::v2) fn catch_up(&mut self, handover: Handover, cx: &mut Cx<'_>) -> bool {
         self.stop_asking(0);
         let held = &handover.held;
         // Who knows no keeper's word for it may want to end the numbers.
         let certified = self.is_certified(&held.certificate, held.recipe, &held.id);
         let leap = if certified { MAX_CERTIFIED_LEAP } else { MAX_LEAP };
         if held.recipe.number > self.highest().saturating_add(leap) {
-            return;
+            return false;
         }
-        self.adopt(handover.held, None, Some(handover.admitter.id()), cx);
-        self.hello(reason::CAUGHT_UP, cx);
-        self.announce_kem_key(cx);
+        let news = self.adopt(handover.held, None, Some(handover.admitter.id()), cx);
+        if news {
+            self.hello(reason::CAUGHT_UP, cx);
+            self.announce_kem_key(cx);
+        }
+        news
     }
 
     /// Nobody did, for now. We go on until each generation that we know of was tried: those on the
