@@ -1,6 +1,7 @@
 //! Members and keepers gone bad: what they can't do to the others. Not here: lies in single frames,
 //! which are in [`bad_input`](crate::bad_input).
 
+use stringphone_protocol::v2::Entry;
 use stringphone_protocol::{Command, Event};
 
 use crate::forge::{Forge, Operation, ROSTER, operations, roster};
@@ -66,4 +67,22 @@ fn a_member_fills_no_roster_with_leaves() {
     house.settle();
     assert_eq!(operations(&house.devices[0].store).len(), before + 1);
     assert!(house.told(0, &Event::Removed(house.id(2))));
+}
+
+#[test]
+fn a_member_that_left_and_comes_back_can_leave_again() {
+    let mut house = House::of(203, 2);
+    for _ in 0..3 {
+        let lamp = house.id(1);
+        house.command(1, Command::Leave).unwrap();
+        house.settle();
+        assert!(!house.members(0).contains(&lamp), "it left");
+        let invitation = house.invitation(0);
+        house.devices[1].settings.entry = Entry::Invitation(invitation);
+        house.reboot(1);
+        house.command(1, Command::Introduce).unwrap();
+        house.settle();
+        assert!(house.members(0).contains(&lamp), "it is back");
+    }
+    house.assert_together(&[0, 1]);
 }

@@ -12,7 +12,7 @@ use crate::v2::crypto::Digest;
 use crate::v2::log::Added;
 use crate::v2::members::{Member, ids_of};
 use crate::v2::message::{SenderHint, sender_hint};
-use crate::v2::operation::{Action, Operation};
+use crate::v2::operation::{Action, NONE, Operation};
 use crate::v2::standing::{Role, evaluate};
 use crate::v2::wire::{Reader, Write};
 use crate::{CommandError, Event, ParticipantId, PublicKey};
@@ -71,13 +71,15 @@ impl Room {
         name: &str,
         cx: &mut Cx<'_>,
     ) -> bool {
+        let leaves = matches!(action, Action::Evicted { last: NONE }) && subject.id() == self.me;
         let operation = Operation {
             action,
             subject,
             incarnation,
             author: self.me,
             author_incarnation: self.incarnation,
-            previous: self.log.tip(self.me),
+            // Who leaves without having said anything else has no chain to build on.
+            previous: if leaves { NONE } else { self.log.tip(self.me) },
             name,
         };
         let bytes = operation.sign(&self.topic, cx.identity);
@@ -135,7 +137,11 @@ impl Room {
 
     /// Evicts ourselves.
     pub(in crate::v2) fn leave(&mut self, cx: &mut Cx<'_>) {
-        let last = self.log.tip(self.me);
+        let spoke = self
+            .log
+            .operations()
+            .any(|(_, operation)| operation.author == self.me && !operation.is_leave());
+        let last = if spoke { self.log.tip(self.me) } else { NONE };
         let key = cx.identity.public_key();
         self.state(Action::Evicted { last }, key, self.incarnation, "", cx);
         self.send_operations(&BTreeMap::new(), Some(1), cx);
