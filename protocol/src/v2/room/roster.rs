@@ -418,6 +418,24 @@ impl Room {
         }
     }
 
+    /// Tells somebody that it was evicted, in whatever it may still be able to read.
+    pub(super) fn tell_evicted(&mut self, id: ParticipantId, cx: &mut Cx<'_>) {
+        let mut body = Vec::new();
+        for ((_, bytes), (_, operation)) in self.log.raw().zip(self.log.operations()) {
+            let evicts = matches!(operation.action, Action::Evicted { .. });
+            if evicts && operation.subject.id() == id {
+                body.u16(u16::try_from(bytes.len()).unwrap_or(u16::MAX)).put(bytes);
+            }
+        }
+        if body.is_empty() || body.len() > Self::room_in_frame(&cx.out()) {
+            return;
+        }
+        let held: Vec<Digest> = self.epochs.iter().map(|generation| generation.id).collect();
+        for generation in held {
+            self.send_in(&generation, kind::ROSTER, &body, &mut cx.out());
+        }
+    }
+
     /// Sends the operations that others lack, or only the latest few.
     pub(super) fn send_operations(
         &mut self,

@@ -30,12 +30,16 @@ impl Room {
         cx: &mut Cx<'_>,
     ) -> Result<(), Refusal> {
         let id = introduction.key.id();
-        if !self.members.contains_key(&id) {
-            return Err(Refusal::UntrustedSender);
-        }
         let key = self.epochs.catch_up_key(generation).ok_or(Refusal::UnknownEpoch)?.clone();
         if !Introduction::proven(frame, proof, &self.topic, &key) {
             return Err(Refusal::BadProof);
+        }
+        if !self.members.contains_key(&id) {
+            // It may not have heard that it was evicted.
+            if self.admissions.proven.take(cx.now) {
+                self.tell_evicted(id, cx);
+            }
+            return Err(Refusal::UntrustedSender);
         }
         let kem = crate::v2::crypto::hash("stringphone/2 KEM key", &[&introduction.kem]);
         let seen = [&kem, &introduction.hash];
