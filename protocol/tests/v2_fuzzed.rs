@@ -33,7 +33,7 @@ fn the_corpus_of_operations_ends_on_one_epoch() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
 
     #[test]
     fn random_frames_change_nothing_they_should_not(bytes in prop::collection::vec(any::<u8>(), 0..300)) {

@@ -13,7 +13,7 @@ use super::pin::{self, Pin};
 use super::room::Cx;
 use super::topic::TopicId;
 use crate::key::SecretBytes;
-use crate::{PublicKey, Refusal};
+use crate::{ParticipantId, PublicKey, Refusal};
 
 /// Before the first repetition of an introduction.
 const FIRST_INTERVAL: u64 = 2_000;
@@ -195,6 +195,11 @@ impl Ask {
         self.interval = FIRST_INTERVAL;
         self.rest(cx);
         Ok(())
+    }
+
+    /// Whose challenge was answered.
+    pub(super) fn challenger(&self) -> Option<ParticipantId> {
+        self.answered.as_ref().and(self.admitter).map(|key| key.id())
     }
 
     /// Whether a reply is one to this introduction.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::crypto::{
     CATCH_UP_KEY, CERTIFICATE, Digest, EPOCH_ID, GENERATION, HINT, MESSAGE_KEY, MessageKey, STEP,
-    Signed, kdf, signed,
+    Signed, kdf, proves, signed,
 };
 use super::topic::TopicId;
 use super::wire::{Reader, Write};
@@ -18,6 +18,10 @@ use crate::{Identity, ParticipantId};
 
 /// How many steps ahead a frame is recognised.
 pub(super) const LOOK_AHEAD: u32 = 64;
+/// How many steps we follow at once, where somebody tells us how many it were.
+const MAX_DISTANCE: u32 = 16_384;
+/// The highest step that anybody can have come to honestly.
+const MAX_STEP: u32 = 1 << 20;
 /// How many steps before the present one are held, at most.
 const PAST: usize = 8;
 /// How many generations are held at the same time.
@@ -188,7 +192,8 @@ impl Held {
         let (recipe, id) = (Recipe::read(reader)?, reader.array()?);
         let certificate = Certificate::read(reader)?;
         let catch_up = SecretBytes::new(&reader.array()?);
-        let (step, secret) = (reader.u32()?, SecretBytes::new(&reader.array()?));
+        let step = reader.u32().filter(|step| *step <= MAX_STEP)?;
+        let secret = SecretBytes::new(&reader.array()?);
         Some(Self { recipe, id, certificate, step, secret, catch_up })
     }
 }
@@ -200,10 +205,14 @@ pub(super) struct Generation {
     pub(super) recipe: Recipe,
     pub(super) id: Digest,
     pub(super) certificate: Certificate,
+    /// Whether its certificate's signature verifies.
+    pub(super) verified: bool,
     /// Whether a keeper of the roster began it. Others are only read, never used.
     pub(super) certified: bool,
     /// Whether anybody else was heard in it: then others know it too.
     pub(super) heard: bool,
+    /// Who told us its secret, where we could not check it: it may be another than the others'.
+    pub(super) giver: Option<ParticipantId>,
     pub(super) catch_up: SecretBytes,
     pub(super) present: Keys,
     /// The steps before, the latest last, each until its secret is wiped.
@@ -229,8 +238,10 @@ impl Generation {
             recipe: held.recipe,
             id: held.id,
             certificate: held.certificate,
+            verified: false,
             certified: false,
             heard: false,
+            giver: None,
             catch_up: held.catch_up,
             present: Keys::new(&topic, held.step, held.secret),
             past: VecDeque::new(),
@@ -298,14 +309,26 @@ impl Generation {
         self.sent = 0;
     }
 
-    /// Goes to a later step of which somebody gave us the secret, however far ahead.
-    pub(super) fn leap(&mut self, held: Held, now: u64, until: u64) {
-        let tip = held.secret.clone();
-        let next = Keys::new(&self.topic, held.step, held.secret);
+    /// Goes to a later step that somebody told us, if our own secret leads to the same one.
+    pub(super) fn leap(&mut self, held: &Held, now: u64, until: u64) -> bool {
+        let distance = held.step.saturating_sub(self.present.step);
+        if distance == 0 || distance > MAX_DISTANCE {
+            return false;
+        }
+        let next = self.derive(distance);
+        if !proves(&next.secret, held.secret.expose()) {
+            return false;
+        }
+        self.tip = next.secret.clone();
         self.enter(next, now, until);
-        self.tip = tip;
         self.ahead.clear();
         self.look_ahead();
+        true
+    }
+
+    /// Whether its secret is the one that others use, as far as we can know.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.giver.is_none() || self.heard
     }
 
     /// Wipes what is past its time.
@@ -440,6 +463,8 @@ impl Epochs {
 
     /// Takes a generation in. Which is in use, [`choose`](Self::choose) says.
     pub(super) fn add(&mut self, generation: Generation) {
+        // One that was only told, and that nobody else spoke in, makes room for another's word.
+        self.generations.retain(|known| known.id != generation.id || known.is_settled());
         if !self.holds(&generation.id) {
             self.generations.push(generation);
         }

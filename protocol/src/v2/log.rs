@@ -156,7 +156,12 @@ impl Log {
             return Some(Added::Early);
         }
         let leaves = operation.is_leave();
-        if !leaves && !self.was_made_keeper(operation.author, operation.author_incarnation) {
+        let keeper = |incarnation| self.was_made_keeper(operation.author, incarnation);
+        if !leaves && !keeper(operation.author_incarnation) {
+            return Some(Added::Early);
+        }
+        // Who never was a keeper has nothing to say but that it leaves, or it could fill the log.
+        if leaves && !operation.is_bare() && !(0..=operation.author_incarnation).any(keeper) {
             return Some(Added::Early);
         }
         let highest = self.find_subject(operation.subject.id()).map(|known| known.incarnation);

@@ -83,6 +83,13 @@ impl<'a> Operation<'a> {
         Some(Self { action, subject, incarnation, author, author_incarnation, previous, name })
     }
 
+    /// Whether it says nothing besides: one such operation for each incarnation, no more.
+    pub(super) fn is_bare(&self) -> bool {
+        self.previous == NONE
+            && self.name.is_empty()
+            && matches!(self.action, Action::Evicted { last: NONE })
+    }
+
     /// Whether it evicts its own author.
     pub(super) fn is_leave(&self) -> bool {
         matches!(self.action, Action::Evicted { .. })
@@ -99,8 +106,10 @@ pub(super) fn verify(topic: &TopicId, bytes: &[u8], author: &VerifyingKey) -> bo
     what_is_signed(topic, fields).verifies(author, signature)
 }
 
+/// It does not depend on the signature, of which an author can make any number.
 pub(super) fn id(topic: &TopicId, bytes: &[u8]) -> OperationId {
-    let digest = hash(OPERATION_ID, &[topic.as_bytes(), bytes]);
+    let fields = bytes.split_last_chunk::<SIGNATURE>().map_or(bytes, |(fields, _)| fields);
+    let digest = hash(OPERATION_ID, &[topic.as_bytes(), fields]);
     let mut id = NONE;
     for (to, from) in id.iter_mut().zip(digest) {
         *to = from;

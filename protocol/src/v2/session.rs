@@ -35,6 +35,8 @@ pub use state::V2State;
 /// Before a newcomer says hello again.
 const FIRST_GREETING: u64 = 1_000;
 const LAST_GREETING: u64 = 32_000;
+/// Members that are shunned at the same time.
+const SHUNNED: usize = 8;
 /// Between catch-ups.
 const LAST_CATCH_UP: u64 = 300_000;
 
@@ -57,6 +59,8 @@ pub struct V2Session {
     /// A hello to be said again until we have joined: when, and how long after that.
     greeting: Option<(u64, u64)>,
     catch_up_interval: u64,
+    /// Members whose challenge came to nothing since we were last where the topic is.
+    shunned: Vec<ParticipantId>,
     /// Attempts to catch up since the last that succeeded.
     attempts: usize,
     /// Signature checks of challenges and replies.
@@ -106,6 +110,7 @@ impl V2Session {
             answers: BTreeMap::new(),
             greeting: None,
             catch_up_interval: FIRST_GREETING,
+            shunned: Vec::new(),
             attempts: 0,
             checks: Bucket::new(32, 250),
         };
@@ -322,8 +327,10 @@ impl V2Session {
         if !self.checks.take(moment.now) {
             return Err(Refusal::PoolFull);
         }
-        let room = self.room.as_ref();
-        let is_member = |key: &PublicKey| room.is_some_and(|room| room.has_member(key));
+        let (room, shunned) = (self.room.as_ref(), &self.shunned);
+        let is_member = |key: &PublicKey| {
+            room.is_some_and(|room| room.has_member(key)) && !shunned.contains(&key.id())
+        };
         ask.take_challenge(&challenge, frame, is_member, &mut cx!(self, moment))
     }
 
@@ -387,9 +394,16 @@ impl V2Session {
             return Err(Refusal::UntrustedSender);
         }
         self.ask = None;
-        self.catch_up_interval = FIRST_GREETING;
-        self.attempts = 0;
-        room.catch_up(handover, &mut cx!(self, moment));
+        let giver = handover.admitter.id();
+        let news = room.catch_up(handover, &mut cx!(self, moment));
+        if news && room.is_clean() {
+            self.catch_up_interval = FIRST_GREETING;
+            self.attempts = 0;
+        } else {
+            // Others may be elsewhere, and know another of our generations.
+            self.shun(giver);
+            self.catch_up_later(moment.now);
+        }
         Ok(())
     }
 }
@@ -500,16 +514,34 @@ impl V2Session {
         let Some(ask) = &mut self.ask else { return };
         if ask.is_catch_up() {
             // Each time with another key: the one before may have been answered.
+            let silent = ask.challenger();
             self.ask = None;
-            let quiet = moment.now.saturating_add(self.catch_up_interval);
-            self.catch_up_interval = self.catch_up_interval.saturating_mul(2).min(LAST_CATCH_UP);
-            if let Some(room) = &mut self.room {
-                room.ask_later(self.attempts, quiet);
+            if let Some(silent) = silent {
+                self.shun(silent);
             }
+            self.catch_up_later(moment.now);
         } else if ask.repeat(&mut cx!(self, moment)) == Patience::Over {
             self.ask = None;
             self.introducing = false;
             self.outbox.event(Event::PinRejected);
+        }
+    }
+
+    fn catch_up_later(&mut self, now: u64) {
+        let quiet = now.saturating_add(self.catch_up_interval);
+        self.catch_up_interval = self.catch_up_interval.saturating_mul(2).min(LAST_CATCH_UP);
+        if let Some(room) = &mut self.room {
+            room.ask_later(self.attempts, quiet);
+        }
+    }
+
+    /// Whose challenge came to nothing gets no other, for a while: it may want to keep us away.
+    fn shun(&mut self, id: ParticipantId) {
+        self.shunned.push(id);
+        // Frames get lost as well: somebody is always left to ask.
+        let others = self.participants().len();
+        if self.shunned.len() >= others.min(SHUNNED) {
+            self.shunned.clear();
         }
     }
 

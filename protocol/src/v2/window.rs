@@ -118,8 +118,11 @@ impl Window {
                 self.older = None;
             }
         }
-        let slot = usize::try_from(counter % DIGESTS).unwrap_or(0);
-        if let Some(slot) = self.digests.get_mut(slot) {
+        // A late one has no place among the last: it would take that of another.
+        let slot = usize::try_from(counter % DIGESTS).unwrap_or(usize::MAX);
+        if back <= DIGESTS
+            && let Some(slot) = self.digests.get_mut(slot)
+        {
             *slot = digest;
         }
     }

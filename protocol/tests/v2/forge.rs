@@ -326,7 +326,7 @@ impl Forge {
     }
 
     pub(crate) fn operation_id(&self, bytes: &[u8]) -> [u8; 16] {
-        hash("operation id", &[&self.topic, bytes])[..16].try_into().unwrap()
+        hash("operation id", &[&self.topic, &bytes[..bytes.len() - 64]])[..16].try_into().unwrap()
     }
 }
 

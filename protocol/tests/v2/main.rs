@@ -16,6 +16,7 @@ mod g09_outsiders;
 mod g10_post_quantum;
 mod g11_copies;
 mod g12_names;
+mod gone_bad;
 mod house;
 mod lost_frames;
 mod model_traces;

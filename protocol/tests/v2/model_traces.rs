@@ -86,7 +86,7 @@ fn a_member_that_may_not_know_of_an_eviction_hands_no_key_to_the_evicted() {
     assert!(!house.told(2, &Event::Evicted), "device 2 was not told");
     assert_eq!(house.epoch(2).generation, 0, "a generation that it was evicted from");
     house.mute.clear();
-    talk(&mut house, &[0, 3], 2);
+    talk(&mut house, &[0, 3], 12);
     house.assert_together(&[0, 3]);
 }
 

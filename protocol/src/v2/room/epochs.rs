@@ -8,7 +8,7 @@ use crate::key::SecretBytes;
 use crate::roster::verifying_key;
 use crate::v2::body::kind;
 use crate::v2::crypto::{Digest, REKEY, fresh};
-use crate::v2::epoch::{Certificate, Generation, Held, Recipe, generation_id};
+use crate::v2::epoch::{Certificate, Generation, Held, LOOK_AHEAD, Recipe, generation_id};
 use crate::v2::kem::{KemSecret, Sealing, seal};
 use crate::v2::members::Member;
 use crate::v2::message::sender_hint;
@@ -42,6 +42,7 @@ impl Room {
         let until = cx.after(cx.settings.timing.overlap_ms);
         let Some(current) = self.epochs.current_mut() else { return };
         current.advance(current.present.step.saturating_add(1), cx.now, until);
+        current.entered = cx.now;
         cx.outbox.store(vec![records::generation(current)]);
         self.step_due = false;
         self.tell_epoch(cx);
@@ -74,6 +75,8 @@ impl Room {
             let heal_at = cx.after(timing.heal_ms.saturating_mul(ranks));
             let jitter = cx.jitter(timing.heal_ms / 2);
             self.heal_at.get_or_insert(heal_at.saturating_add(jitter));
+        } else {
+            self.heal_at = None;
         }
     }
 
@@ -90,22 +93,28 @@ impl Room {
         cx.store(changed);
     }
 
-    /// Takes a generation into the room, stored before it is used.
-    pub(super) fn adopt(&mut self, held: Held, parent: Option<Digest>, cx: &mut Cx<'_>) {
-        if self.epochs.holds(&held.id) {
-            let (id, step) = (held.id, held.step);
-            let until = cx.after(cx.settings.timing.overlap_ms);
-            if let Some(known) = self.epochs.get_mut(&id) {
-                let behind = step > known.present.step;
-                if behind {
-                    known.leap(held, cx.now, until);
-                    cx.outbox.store(vec![records::generation(known)]);
-                    self.tell_epoch(cx);
-                }
+    /// Takes a generation into the room, stored before it is used. Whether that is any news.
+    pub(super) fn adopt(
+        &mut self,
+        held: Held,
+        parent: Option<Digest>,
+        giver: Option<ParticipantId>,
+        cx: &mut Cx<'_>,
+    ) -> bool {
+        let until = cx.after(cx.settings.timing.overlap_ms);
+        let settled = |known: &Generation| known.is_settled() || known.giver == giver;
+        if let Some(known) = self.epochs.get_mut(&held.id).filter(|known| settled(known)) {
+            // The step that was taken for us alone, others would have shown us as well.
+            let far = held.step.saturating_sub(known.present.step) > LOOK_AHEAD;
+            let leapt = known.leap(&held, cx.now, until);
+            if leapt {
+                cx.outbox.store(vec![records::generation(known)]);
+                self.tell_epoch(cx);
             }
-            return;
+            return leapt && far;
         }
-        let generation = Generation::new(self.topic, held, cx.now);
+        let mut generation = Generation::new(self.topic, held, cx.now);
+        generation.giver = giver;
         cx.store(vec![records::generation(&generation)]);
         let id = generation.id;
         self.superseded.extend(parent.filter(|parent| self.epochs.holds(parent)));
@@ -117,6 +126,7 @@ impl Room {
         }
         self.choose(cx);
         self.ask_at = self.ask_at.filter(|_| !self.is_clean());
+        true
     }
 }
 
@@ -124,23 +134,41 @@ impl Room {
 impl Room {
     /// Finds out which generations a keeper began, as far as we know the keepers.
     pub(super) fn certify(&mut self) {
-        let certified: Vec<Digest> = self
+        let verified: Vec<Digest> = self
             .epochs
             .iter()
-            .filter(|each| !each.certified)
-            .filter(|each| self.is_certified(&each.certificate, each.recipe, &each.id))
+            .filter(|each| !each.verified)
+            .filter(|each| self.is_signed(&each.certificate, each.recipe, &each.id))
             .map(|each| each.id)
             .collect();
         for generation in self.epochs.iter_mut() {
-            generation.certified |= certified.contains(&generation.id);
+            generation.verified |= verified.contains(&generation.id);
+            let author = (generation.certificate.keeper, generation.certificate.incarnation);
+            // Who is no keeper any more has begun nothing that counts.
+            generation.certified = generation.verified && self.keepers.contains(&author);
         }
     }
 
-    fn is_certified(&self, certificate: &Certificate, recipe: Recipe, id: &Digest) -> bool {
+    pub(super) fn is_certified(
+        &self,
+        certificate: &Certificate,
+        recipe: Recipe,
+        id: &Digest,
+    ) -> bool {
         let author = (certificate.keeper, certificate.incarnation);
-        let key = self.log.key(certificate.keeper).filter(|_| self.keepers.contains(&author));
+        self.keepers.contains(&author) && self.is_signed(certificate, recipe, id)
+    }
+
+    fn is_signed(&self, certificate: &Certificate, recipe: Recipe, id: &Digest) -> bool {
+        let key = self.log.key(certificate.keeper);
         key.and_then(|key| verifying_key(&key).ok())
             .is_some_and(|key| certificate.verifies(&self.topic, recipe, id, &key))
+    }
+
+    /// The highest number that a keeper of ours began.
+    pub(super) fn highest(&self) -> u32 {
+        let certified = self.epochs.iter().filter(|each| each.certified);
+        certified.map(|each| each.recipe.number).max().unwrap_or(0)
     }
 }
 
@@ -154,7 +182,7 @@ impl Room {
     /// Begins a generation and tells all members.
     pub(super) fn rekey(&mut self, cx: &mut Cx<'_>) -> Result<(), CommandError> {
         let parent = self.epochs.current().ok_or(CommandError::NotReady)?;
-        let highest = self.epochs.iter().map(|each| each.recipe.number).max().unwrap_or(0);
+        let highest = self.highest();
         let recipe = Recipe {
             number: highest.saturating_add(1),
             parent: parent.id,
@@ -170,8 +198,7 @@ impl Room {
         let parts = self.rekey_parts(&held, &bytes, cx);
         let live = self.live_generations();
         // Stored before anybody hears of it.
-        let mut generation = Generation::new(self.topic, held, cx.now);
-        generation.certified = true;
+        let generation = Generation::new(self.topic, held, cx.now);
         cx.store(vec![records::generation(&generation)]);
         for id in &live {
             for part in &parts {
@@ -180,6 +207,7 @@ impl Room {
         }
         self.superseded.extend(live);
         self.epochs.add(generation);
+        self.certify();
         self.heal_at = None;
         self.choose(cx);
         // We have a clean generation: that we had none is no reason to ask any more.
@@ -299,7 +327,7 @@ impl Room {
         if held.id != id || !self.is_certified(&held.certificate, recipe, &id) {
             return Err(Refusal::NotAllowed);
         }
-        self.adopt(held, Some(recipe.parent), cx);
+        let _ = self.adopt(held, Some(recipe.parent), None, cx);
         self.announce_kem_key(cx);
         Ok(())
     }

@@ -18,6 +18,9 @@ use crate::v2::standing::evaluate;
 use crate::v2::topic::Founding;
 use crate::{Event, Identity, PublicKey, Refusal};
 
+/// How far above what we know a generation may be that a keeper of ours certifies.
+const MAX_CERTIFIED_LEAP: u32 = 1 << 20;
+
 impl Room {
     /// A new topic, of which we are the founder.
     pub(in crate::v2) fn found(
@@ -81,21 +84,31 @@ impl Room {
     /// Where we are.
     pub(in crate::v2) fn position(&self) -> Option<Position> {
         let current = self.epochs.current()?;
+        // What one member told us, and nobody else spoke in, may not be where the others are.
+        if !current.is_settled() {
+            return Some(Position { generation: [0; 8], step: 0 });
+        }
         let generation = *current.id.first_chunk::<8>()?;
         Some(Position { generation, step: current.present.step })
     }
 
     /// Somebody told us where the topic is.
-    pub(in crate::v2) fn catch_up(&mut self, handover: Handover, cx: &mut Cx<'_>) {
+    /// Whether that is any news.
+    pub(in crate::v2) fn catch_up(&mut self, handover: Handover, cx: &mut Cx<'_>) -> bool {
         self.stop_asking(0);
-        // No keeper's word reaches that far: somebody wants to end the numbers.
-        let highest = self.epochs.iter().map(|each| each.recipe.number).max().unwrap_or(0);
-        if handover.held.recipe.number > highest.saturating_add(MAX_LEAP) {
-            return;
+        let held = &handover.held;
+        // Who knows no keeper's word for it may want to end the numbers.
+        let certified = self.is_certified(&held.certificate, held.recipe, &held.id);
+        let leap = if certified { MAX_CERTIFIED_LEAP } else { MAX_LEAP };
+        if held.recipe.number > self.highest().saturating_add(leap) {
+            return false;
         }
-        self.adopt(handover.held, None, cx);
-        self.hello(reason::CAUGHT_UP, cx);
-        self.announce_kem_key(cx);
+        let news = self.adopt(handover.held, None, Some(handover.admitter.id()), cx);
+        if news {
+            self.hello(reason::CAUGHT_UP, cx);
+            self.announce_kem_key(cx);
+        }
+        news
     }
 
     /// Nobody did, for now. We go on until each generation that we know of was tried: those on the

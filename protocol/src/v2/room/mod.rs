@@ -260,6 +260,11 @@ impl Room {
         })
     }
 
+    /// Whether we can tell others where the topic is.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_clean() && self.epochs.current().is_some_and(Generation::is_settled)
+    }
+
     fn is_keeper(&self) -> bool {
         self.my_rank().is_some()
     }

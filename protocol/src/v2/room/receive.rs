@@ -139,7 +139,10 @@ impl Room {
             return Err(Refusal::Own);
         }
         cx.event(Event::Cloned(self.me));
-        self.skip_to(checked.opened.counter.saturating_add(1), cx);
+        // A thief with our key could use our counters up, were it not for the bound.
+        if checked.opened.counter.saturating_sub(self.counter.next()) < 1 << 32 {
+            self.skip_to(checked.opened.counter.saturating_add(1), cx);
+        }
         Err(Refusal::Cloned)
     }
 
@@ -165,7 +168,7 @@ impl Room {
             Seen::Yes if checked.opened.kind == kind::HELLO => return self.mark(&checked, cx),
             Seen::Yes | Seen::Same => return Err(Refusal::Duplicate),
         }
-        self.follow(&checked.generation, checked.step, cx)?;
+        self.follow(checked.sender, &checked.generation, checked.step, cx)?;
         if let Some(member) = self.members.get_mut(&checked.sender) {
             member.window.take(checked.opened.counter, checked.digest);
         }
@@ -175,10 +178,16 @@ impl Room {
     }
 
     /// Follows a sender that is some steps ahead.
-    fn follow(&mut self, id: &Digest, step: u32, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+    fn follow(
+        &mut self,
+        sender: ParticipantId,
+        id: &Digest,
+        step: u32,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Refusal> {
         let until = cx.after(cx.settings.timing.overlap_ms);
         let generation = self.epochs.get_mut(id).ok_or(Refusal::UnknownEpoch)?;
-        generation.heard = true;
+        generation.heard |= generation.giver != Some(sender);
         let distance = step.saturating_sub(generation.present.step);
         if distance == 0 {
             return Ok(());

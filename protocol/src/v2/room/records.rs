@@ -53,6 +53,12 @@ pub(in crate::v2) fn newcomer_records(
     ]
 }
 
+pub(super) fn membership(founding: &Founding, incarnation: u32) -> Record {
+    let mut membership = founding.to_bytes();
+    membership.u32(incarnation);
+    Record::put(MEMBERSHIP, VERSION, &membership)
+}
+
 pub(super) fn operation(number: usize, bytes: &[u8]) -> Record {
     Record::put(format!("{OPERATION}{number:08x}"), VERSION, bytes)
 }
@@ -131,9 +137,7 @@ fn hex(bytes: &Digest) -> String {
 impl Room {
     /// What is stored when we found or join a topic, besides who we are and what it is called.
     pub(in crate::v2) fn all_records(&self) -> Vec<Record> {
-        let mut membership = self.log.founding.to_bytes();
-        membership.u32(self.incarnation);
-        let mut records = vec![Record::put(MEMBERSHIP, VERSION, &membership)];
+        let mut records = vec![membership(&self.log.founding, self.incarnation)];
         records.extend(
             self.log.raw().enumerate().map(|(number, (_, bytes))| operation(number, bytes)),
         );

@@ -12,7 +12,7 @@ use crate::v2::crypto::Digest;
 use crate::v2::log::Added;
 use crate::v2::members::{Member, ids_of};
 use crate::v2::message::{SenderHint, sender_hint};
-use crate::v2::operation::{Action, Operation};
+use crate::v2::operation::{Action, NONE, Operation};
 use crate::v2::standing::{Role, evaluate};
 use crate::v2::wire::{Reader, Write};
 use crate::{CommandError, Event, ParticipantId, PublicKey};
@@ -71,13 +71,15 @@ impl Room {
         name: &str,
         cx: &mut Cx<'_>,
     ) -> bool {
+        let leaves = matches!(action, Action::Evicted { last: NONE }) && subject.id() == self.me;
         let operation = Operation {
             action,
             subject,
             incarnation,
             author: self.me,
             author_incarnation: self.incarnation,
-            previous: self.log.tip(self.me),
+            // Who leaves without having said anything else has no chain to build on.
+            previous: if leaves { NONE } else { self.log.tip(self.me) },
             name,
         };
         let bytes = operation.sign(&self.topic, cx.identity);
@@ -135,7 +137,11 @@ impl Room {
 
     /// Evicts ourselves.
     pub(in crate::v2) fn leave(&mut self, cx: &mut Cx<'_>) {
-        let last = self.log.tip(self.me);
+        let spoke = self
+            .log
+            .operations()
+            .any(|(_, operation)| operation.author == self.me && !operation.is_leave());
+        let last = if spoke { self.log.tip(self.me) } else { NONE };
         let key = cx.identity.public_key();
         self.state(Action::Evicted { last }, key, self.incarnation, "", cx);
         self.send_operations(&BTreeMap::new(), Some(1), cx);
@@ -220,9 +226,13 @@ impl Room {
         }
         self.members_hash = standing.members_hash();
         self.evictions_hash = standing.evictions_hash();
+        let ours = ours.map(|place| place.incarnation);
         self.evictions = standing.evictions;
         self.keepers = standing.keepers;
         self.certify();
+        if let Some(ours) = ours.filter(|ours| self.joined && *ours > self.incarnation) {
+            self.follow_incarnation(ours, cx);
+        }
         if !self.joined && in_it {
             self.become_member(cx);
         }
@@ -246,6 +256,15 @@ impl Room {
     pub(super) fn member_of(&mut self, id: ParticipantId, incarnation: u32) -> Option<&mut Member> {
         let member = self.members.get_mut(&id).map(Box::as_mut);
         member.filter(|member| member.incarnation == incarnation)
+    }
+
+    /// A keeper admitted us again, while we are in it. Were we to go on as we were, nobody would
+    /// believe us any more, and a keeper gone bad could silence those before it.
+    fn follow_incarnation(&mut self, incarnation: u32, cx: &mut Cx<'_>) {
+        self.incarnation = incarnation;
+        cx.store(vec![records::membership(&self.log.founding, incarnation)]);
+        self.announce_kem_key(cx);
+        self.ask_for_operations(cx);
     }
 
     /// The roster says so: we have joined.
@@ -302,6 +321,7 @@ impl Room {
             self.send_mark(sender, cx);
         }
         if reason == reason::CAUGHT_UP {
+            self.forget_asker(sender);
             cx.event(Event::CaughtUp(sender));
         }
         if digest == self.log.digest() {
@@ -395,6 +415,24 @@ impl Room {
     pub(super) fn watch_operations(&mut self, cx: &Cx<'_>) {
         if self.joined && self.sync.patience == 0 && self.differs() {
             self.ask_for_operations(cx);
+        }
+    }
+
+    /// Tells somebody that it was evicted, in whatever it may still be able to read.
+    pub(super) fn tell_evicted(&mut self, id: ParticipantId, cx: &mut Cx<'_>) {
+        let mut body = Vec::new();
+        for ((_, bytes), (_, operation)) in self.log.raw().zip(self.log.operations()) {
+            let evicts = matches!(operation.action, Action::Evicted { .. });
+            if evicts && operation.subject.id() == id {
+                body.u16(u16::try_from(bytes.len()).unwrap_or(u16::MAX)).put(bytes);
+            }
+        }
+        if body.is_empty() || body.len() > Self::room_in_frame(&cx.out()) {
+            return;
+        }
+        let held: Vec<Digest> = self.epochs.iter().map(|generation| generation.id).collect();
+        for generation in held {
+            self.send_in(&generation, kind::ROSTER, &body, &mut cx.out());
         }
     }
 

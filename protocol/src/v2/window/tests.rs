@@ -23,6 +23,16 @@ fn two_digests_of_one_counter_are_told_apart() {
 }
 
 #[test]
+fn a_late_counter_does_not_make_another_look_like_a_clone() {
+    let mut window = Window::default();
+    for counter in (0..101).filter(|counter| *counter != 60) {
+        window.take(counter, u16::try_from(counter).expect("small"));
+    }
+    window.take(60, 60);
+    assert_eq!(window.look(92, 92), Seen::Same);
+}
+
+#[test]
 fn a_sender_in_order_needs_no_heap() {
     let mut window = Window::default();
     for counter in 0..10_000 {

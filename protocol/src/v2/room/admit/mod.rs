@@ -146,7 +146,7 @@ impl Room {
             Evidence::Pin { share } => self.challenge_pin(introduction, &share, frame, cx),
             Evidence::CatchUp { generation, position, proof } => {
                 // Whoever holds no clean generation may not know that the asker is evicted.
-                if !self.is_elsewhere(position) || !self.is_clean() {
+                if !self.is_elsewhere(position) || !self.is_settled() {
                     return Err(Refusal::NotForUs);
                 }
                 self.meet_asker(introduction, &generation, &proof, frame, cx)

@@ -9,6 +9,11 @@ use crate::{ParticipantId, Refusal};
 /// Between two catch-ups of one member.
 const CATCH_UP_INTERVAL: u64 = 10_000;
 
+/// How long a member that asks is remembered.
+const ASKER_MS: u64 = 10_000;
+/// How long an exchange with it may take.
+const EXCHANGE_MS: u64 = 2_000;
+
 impl Room {
     /// Whether we are anywhere that a member in this position can't get to by itself.
     pub(super) fn is_elsewhere(&self, theirs: Position) -> bool {
@@ -25,15 +30,20 @@ impl Room {
         cx: &mut Cx<'_>,
     ) -> Result<(), Refusal> {
         let id = introduction.key.id();
-        if !self.members.contains_key(&id) {
-            return Err(Refusal::UntrustedSender);
-        }
         let key = self.epochs.catch_up_key(generation).ok_or(Refusal::UnknownEpoch)?.clone();
         if !Introduction::proven(frame, proof, &self.topic, &key) {
             return Err(Refusal::BadProof);
         }
+        if !self.members.contains_key(&id) {
+            // It may not have heard that it was evicted.
+            if self.admissions.proven.take(cx.now) {
+                self.tell_evicted(id, cx);
+            }
+            return Err(Refusal::UntrustedSender);
+        }
         let kem = crate::v2::crypto::hash("stringphone/2 KEM key", &[&introduction.kem]);
-        if self.admissions.answered.contains(&kem) {
+        let seen = [&kem, &introduction.hash];
+        if seen.into_iter().any(|seen| self.admissions.answered.contains(seen)) {
             return Err(Refusal::Duplicate);
         }
         let recently = |(known, at): &(ParticipantId, u64)| {
@@ -46,6 +56,11 @@ impl Room {
         if known.is_some_and(|known| known.introduction.hash == introduction.hash) {
             return Err(Refusal::Duplicate);
         }
+        // A replay of an older introduction does not push an exchange out that is under way.
+        let fresh = cx.after(ASKER_MS.saturating_sub(EXCHANGE_MS));
+        if known.is_some_and(|known| known.transcript.is_some() && known.until > fresh) {
+            return Err(Refusal::PoolFull);
+        }
         let full = self.admissions.askers.len() >= cx.settings.limits.introductions;
         if (known.is_none() && full) || !self.admissions.proven.take(cx.now) {
             return Err(Refusal::PoolFull);
@@ -53,13 +68,14 @@ impl Room {
         if !introduction.is_signed(frame) {
             return Err(Refusal::BadSignature);
         }
+        remember(&mut self.admissions.answered, introduction.hash);
         let delay = self.courtesy(cx);
         let asker = Asker {
             introduction,
             key,
             challenge_at: Some(cx.after(delay)),
             transcript: None,
-            until: cx.after(10_000),
+            until: cx.after(ASKER_MS),
         };
         self.admissions.askers.insert(id, asker);
         Ok(())
@@ -75,8 +91,17 @@ impl Room {
             && self.admissions.proven.take(cx.now)
             && challenge.is_signed(&asker.introduction.hash, self.topic.as_bytes())
         {
-            asker.challenge_at = None;
+            // Unless that one has nothing to say after all: then one after the other, while the
+            // asker still listens.
+            let [turn, ..] = *self.me.as_bytes();
+            let delay = u64::from(turn).saturating_mul(3).saturating_add(800);
+            asker.challenge_at = Some(cx.after(delay));
         }
+    }
+
+    /// A member has caught up, by whomever.
+    pub(in crate::v2::room) fn forget_asker(&mut self, id: ParticipantId) {
+        self.admissions.askers.remove(&id);
     }
 
     pub(super) fn answer_asker(
@@ -94,7 +119,7 @@ impl Room {
         }
         let asker = self.admissions.askers.remove(&answer.sender).ok_or(Refusal::Unasked)?;
         let member = self.members.get(&answer.sender).ok_or(Refusal::UntrustedSender)?;
-        if !self.is_clean() {
+        if !self.is_settled() {
             return Err(Refusal::NotAllowed);
         }
         let (incarnation, role) = (member.incarnation, member.role);
