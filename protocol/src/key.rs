@@ -44,11 +44,7 @@ impl PublicKey {
     /// The participant's id: the first 16 bytes of SHA-256 over the key.
     #[must_use]
     pub fn id(&self) -> ParticipantId {
-        let mut id = [0; 16];
-        for (to, from) in id.iter_mut().zip(sha256(&self.0)) {
-            *to = from;
-        }
-        ParticipantId(id)
+        ParticipantId(first(&sha256(&self.0)))
     }
 
     /// What two people compare to know that they see the same key.

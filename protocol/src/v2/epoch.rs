@@ -79,13 +79,12 @@ impl Recipe {
     pub(super) const SIZE: usize = 100;
 
     pub(super) fn to_bytes(self) -> [u8; Self::SIZE] {
-        let mut bytes = Vec::with_capacity(Self::SIZE);
-        bytes.u32(self.number).put(&self.parent).put(&self.members).put(&self.evictions);
-        let mut out = [0; Self::SIZE];
-        for (to, from) in out.iter_mut().zip(bytes) {
+        let mut bytes = [0; Self::SIZE];
+        let fields = self.number.to_be_bytes().into_iter().chain(self.parent);
+        for (to, from) in bytes.iter_mut().zip(fields.chain(self.members).chain(self.evictions)) {
             *to = from;
         }
-        out
+        bytes
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {

@@ -212,11 +212,7 @@ fn is_signed(
 
 /// The first 16 bytes of a hash, by which frames refer to it.
 pub(super) fn short(digest: &Digest) -> [u8; 16] {
-    let mut short = [0; 16];
-    for (to, from) in short.iter_mut().zip(digest) {
-        *to = *from;
-    }
-    short
+    first(digest)
 }
 
 /// A question that only the one who introduced itself, and holds the secret, can answer.

@@ -109,12 +109,7 @@ pub(super) fn verify(topic: &TopicId, bytes: &[u8], author: &VerifyingKey) -> bo
 /// It does not depend on the signature, of which an author can make any number.
 pub(super) fn id(topic: &TopicId, bytes: &[u8]) -> OperationId {
     let fields = bytes.split_last_chunk::<SIGNATURE>().map_or(bytes, |(fields, _)| fields);
-    let digest = hash(OPERATION_ID, &[topic.as_bytes(), fields]);
-    let mut id = NONE;
-    for (to, from) in id.iter_mut().zip(digest) {
-        *to = from;
-    }
-    id
+    first(&hash(OPERATION_ID, &[topic.as_bytes(), fields]))
 }
 
 fn what_is_signed(topic: &TopicId, fields: &[u8]) -> Signed {

@@ -59,7 +59,8 @@ pub struct V2Session {
     /// A hello to be said again until we have joined: when, and how long after that.
     greeting: Option<(u64, u64)>,
     catch_up_interval: u64,
-    /// Members whose challenge came to nothing since we were last where the topic is.
+    /// Members whose challenge came to nothing since we were last where the topic is, or since
+    /// nobody else spoke.
     shunned: Vec<ParticipantId>,
     /// Attempts to catch up since the last that succeeded.
     attempts: usize,
@@ -514,10 +515,12 @@ impl V2Session {
         let Some(ask) = &mut self.ask else { return };
         if ask.is_catch_up() {
             // Each time with another key: the one before may have been answered.
-            let silent = ask.challenger();
+            let challenger = ask.challenger();
             self.ask = None;
-            if let Some(silent) = silent {
-                self.shun(silent);
+            match challenger {
+                Some(silent) => self.shun(silent),
+                // Whoever is left may be one that we shun: all may try again.
+                None => self.shunned.clear(),
             }
             self.catch_up_later(moment.now);
         } else if ask.repeat(&mut cx!(self, moment)) == Patience::Over {

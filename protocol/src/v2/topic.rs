@@ -51,21 +51,12 @@ impl Founding {
         recovery: Option<PublicKey>,
         entropy: &mut dyn CryptoRng,
     ) -> Self {
-        let mut nonce = [0; 16];
-        let secret = fresh(founder, "topic", &[], entropy);
-        for (to, from) in nonce.iter_mut().zip(secret.expose()) {
-            *to = *from;
-        }
+        let nonce = first(fresh(founder, "topic", &[], entropy).expose());
         Self { founder: founder.public_key(), recovery, nonce }
     }
 
     pub(super) fn topic(&self, suite: Suite) -> TopicId {
-        let digest = hash(TOPIC, &[&[suite.to_byte()], &self.to_bytes()]);
-        let mut id = [0; 16];
-        for (to, from) in id.iter_mut().zip(digest) {
-            *to = from;
-        }
-        TopicId(id)
+        TopicId(first(&hash(TOPIC, &[&[suite.to_byte()], &self.to_bytes()])))
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {

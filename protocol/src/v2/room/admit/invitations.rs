@@ -59,17 +59,13 @@ impl Room {
             return Err(CommandError::TooMany(limit));
         }
         let random = fresh(cx.identity, "invitation", self.topic.as_bytes(), cx.entropy);
-        let mut secret = [0; 16];
-        for (to, from) in secret.iter_mut().zip(random.expose()) {
-            *to = *from;
-        }
         let invitation = Invitation {
             suite: self.suite,
             role: options.role,
             issuer: cx.identity.public_key(),
             topic: self.topic,
             expiry: cx.wall.map_or(0, |wall| wall.saturating_add(options.lifetime_ms)),
-            secret,
+            secret: first(random.expose()),
             name: topic_name.into(),
         };
         let until = cx.after(options.lifetime_ms);
