@@ -216,6 +216,16 @@ pub(crate) fn parse_hex(text: &str, bytes: &mut [u8]) -> Result<(), ParseKeyErro
     Ok(())
 }
 
+/// The first bytes of a digest, or of a secret.
+pub(crate) fn first<const N: usize>(bytes: &[u8; 32]) -> [u8; N] {
+    const { assert!(N <= 32) };
+    let mut first = [0; N];
+    for (to, from) in first.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    first
+}
+
 pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     // The digest fails only beyond 2^61 bytes, which no slice holds.

@@ -56,10 +56,12 @@
 
 extern crate alloc;
 
+mod command;
 mod fingerprint;
 mod identity;
 mod key;
 mod outbox;
+mod output;
 mod record;
 mod roster;
 mod session;
@@ -68,12 +70,11 @@ pub mod v2;
 #[cfg(feature = "classic")]
 pub mod classic;
 
+pub use command::{Command, CommandError, MessageId, PublishOptions};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use identity::Identity;
 pub use key::{InvalidKey, ParseKeyError, ParticipantId, PublicKey, TopicKey};
+pub use output::{Epoch, Event, Output, Refusal};
 pub use record::{Record, RestoreError};
 pub use roster::Roster;
-pub use session::{
-    Checked, Command, CommandError, Epoch, Event, Input, Limits, MessageId, Moment, Output,
-    PublishOptions, Refusal, Session,
-};
+pub use session::{Checked, Input, Limits, Moment, Session};

@@ -6,6 +6,7 @@ mod attachment;
 mod bus;
 mod handle;
 mod open;
+mod people;
 mod protocol;
 mod publish;
 mod shared;
@@ -22,7 +23,8 @@ use crate::store::{MemoryStore, Store};
 
 pub use actor::{PublishMessage, TopicActor};
 pub use admission::{Admission, Introduction, Introductions};
-pub use handle::{Attach, Member, TopicHandle};
+pub use handle::{Attach, TopicHandle};
+pub use people::Member;
 pub use protocol::{Classic, Protocol, V2};
 pub use publish::{Publish, PublishConfirmed, Receipts};
 

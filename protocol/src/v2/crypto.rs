@@ -97,6 +97,7 @@ labels! {
     INTRODUCTION_HASH = "introduction hash";
     INVITATION = "invitation";
     INVITATION_SECRET = "invitation secret";
+    KEM_KEY = "KEM key";
     MEMBERS = "members";
     MESSAGE = "message";
     MESSAGE_KEY = "message key";

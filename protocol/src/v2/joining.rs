@@ -9,13 +9,13 @@ use super::crypto::{
     ANSWER, CHALLENGE, CONFIRMATION, Digest, INTRODUCTION, INTRODUCTION_HASH, PROOF, REPLY,
     TRANSCRIPT, hash, kdf, proves, signed,
 };
-use super::epoch::Held;
+use super::held::Held;
 use super::kem::{KemPublic, Suite};
 use super::pin::SHARE;
 use super::standing::Role;
 use super::topic::{Founding, TopicId};
 use super::wire::{Reader, Write};
-use crate::key::SecretBytes;
+use crate::key::{SecretBytes, first};
 use crate::roster::verifying_key;
 use crate::{Identity, ParticipantId, PublicKey, Refusal};
 

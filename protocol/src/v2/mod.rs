@@ -77,6 +77,7 @@ mod body;
 mod bucket;
 mod crypto;
 mod epoch;
+mod held;
 mod invitation;
 mod joining;
 mod kem;

@@ -9,6 +9,7 @@ use ed25519_dalek::VerifyingKey;
 use super::crypto::{OPERATION, OPERATION_ID, Signed, hash, signed};
 use super::topic::TopicId;
 use super::wire::{Reader, Write};
+use crate::key::first;
 use crate::{Identity, ParticipantId, PublicKey};
 
 /// An operation's id: 16 bytes of its hash.

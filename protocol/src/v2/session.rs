@@ -1,6 +1,22 @@
 //! The V2 session: which frame, command and timer goes where. Not here: what a member does with
 //! them, which is [`room`](super::room).
 
+/// Splits a session into its room and everything that a room needs besides.
+macro_rules! cx {
+    ($self:ident, $moment:ident) => {
+        Cx {
+            identity: &$self.identity,
+            settings: &$self.settings,
+            max_frame: $self.max_frame,
+            outbox: &mut $self.outbox,
+            now: $moment.now,
+            wall: $moment.wall,
+            entropy: &mut *$moment.entropy,
+        }
+    };
+}
+
+mod late;
 #[cfg(feature = "model")]
 mod model;
 mod state;
@@ -22,10 +38,9 @@ use super::settings::{Entry, Settings};
 use super::standing::Role;
 use super::topic::TopicId;
 use crate::outbox::Outbox;
-use crate::session::Checked;
 use crate::{
-    Command, CommandError, Epoch, Event, Identity, Input, Moment, Output, ParticipantId, PublicKey,
-    Refusal, RestoreError, Session,
+    Checked, Command, CommandError, Epoch, Event, Identity, Input, Moment, Output, ParticipantId,
+    PublicKey, Refusal, RestoreError, Session,
 };
 
 #[cfg(feature = "model")]
@@ -35,10 +50,6 @@ pub use state::V2State;
 /// Before a newcomer says hello again.
 const FIRST_GREETING: u64 = 1_000;
 const LAST_GREETING: u64 = 32_000;
-/// Members that are shunned at the same time.
-const SHUNNED: usize = 8;
-/// Between catch-ups.
-const LAST_CATCH_UP: u64 = 300_000;
 
 /// One participant's side of a V2 topic. See [`Session`] for how it is driven, and [the
 /// module](super) for an example.
@@ -66,21 +77,6 @@ pub struct V2Session {
     attempts: usize,
     /// Signature checks of challenges and replies.
     checks: Bucket,
-}
-
-/// Splits a session into its room and everything that a room needs besides.
-macro_rules! cx {
-    ($self:ident, $moment:ident) => {
-        Cx {
-            identity: &$self.identity,
-            settings: &$self.settings,
-            max_frame: $self.max_frame,
-            outbox: &mut $self.outbox,
-            now: $moment.now,
-            wall: $moment.wall,
-            entropy: &mut *$moment.entropy,
-        }
-    };
 }
 
 impl V2Session {
@@ -145,6 +141,14 @@ impl V2Session {
         };
         if let Some(room) = &mut self.room {
             room.say(kind, body, &mut out);
+        }
+    }
+
+    /// Begins a generation with another number and other evictions than are so, as a keeper gone
+    /// bad could.
+    pub fn rekey_as(&mut self, number: u32, evictions: [u8; 32], moment: &mut Moment<'_>) {
+        if let Some(room) = &mut self.room {
+            room.rekey_as(number, evictions, &mut cx!(self, moment));
         }
     }
 }
@@ -388,25 +392,6 @@ impl V2Session {
         self.answers.clear();
         self.greeting = Some((moment.now.saturating_add(FIRST_GREETING), FIRST_GREETING));
     }
-
-    fn caught_up(&mut self, handover: Handover, moment: &mut Moment<'_>) -> Result<(), Refusal> {
-        let Some(room) = &mut self.room else { return Err(Refusal::Unasked) };
-        if !room.has_member(&handover.admitter) {
-            return Err(Refusal::UntrustedSender);
-        }
-        self.ask = None;
-        let giver = handover.admitter.id();
-        let news = room.catch_up(handover, &mut cx!(self, moment));
-        if news && room.is_clean() {
-            self.catch_up_interval = FIRST_GREETING;
-            self.attempts = 0;
-        } else {
-            // Others may be elsewhere, and know another of our generations.
-            self.shun(giver);
-            self.catch_up_later(moment.now);
-        }
-        Ok(())
-    }
 }
 
 /// Commands.
@@ -443,10 +428,7 @@ impl V2Session {
             Command::Rotate => room.rotate(&mut cx),
             Command::Invite(options) => room.invite(options, &self.topic_name, &mut cx),
             Command::OfferPin => room.offer_pin(&mut cx),
-            Command::Leave => {
-                room.leave(&mut cx);
-                Ok(())
-            }
+            Command::Leave => room.leave(&mut cx),
             _ => Err(CommandError::Unsupported),
         }
     }
@@ -492,6 +474,17 @@ impl V2Session {
         }
     }
 
+    fn ask_again(&mut self, moment: &mut Moment<'_>) {
+        let Some(ask) = &mut self.ask else { return };
+        if ask.is_catch_up() {
+            self.give_up_asking(moment.now);
+        } else if ask.repeat(&mut cx!(self, moment)) == Patience::Over {
+            self.ask = None;
+            self.introducing = false;
+            self.outbox.event(Event::PinRejected);
+        }
+    }
+
     fn greet_again(&mut self, moment: &mut Moment<'_>) {
         let Some((next, interval)) = self.greeting else { return };
         let Some(room) = &mut self.room else { return };
@@ -509,59 +502,6 @@ impl V2Session {
             let interval = interval.saturating_mul(2);
             self.greeting = Some((moment.now.saturating_add(interval), interval));
         }
-    }
-
-    fn ask_again(&mut self, moment: &mut Moment<'_>) {
-        let Some(ask) = &mut self.ask else { return };
-        if ask.is_catch_up() {
-            // Each time with another key: the one before may have been answered.
-            let challenger = ask.challenger();
-            self.ask = None;
-            match challenger {
-                Some(silent) => self.shun(silent),
-                // Whoever is left may be one that we shun: all may try again.
-                None => self.shunned.clear(),
-            }
-            self.catch_up_later(moment.now);
-        } else if ask.repeat(&mut cx!(self, moment)) == Patience::Over {
-            self.ask = None;
-            self.introducing = false;
-            self.outbox.event(Event::PinRejected);
-        }
-    }
-
-    fn catch_up_later(&mut self, now: u64) {
-        let quiet = now.saturating_add(self.catch_up_interval);
-        self.catch_up_interval = self.catch_up_interval.saturating_mul(2).min(LAST_CATCH_UP);
-        if let Some(room) = &mut self.room {
-            room.ask_later(self.attempts, quiet);
-        }
-    }
-
-    /// Whose challenge came to nothing gets no other, for a while: it may want to keep us away.
-    fn shun(&mut self, id: ParticipantId) {
-        self.shunned.push(id);
-        // Frames get lost as well: somebody is always left to ask.
-        let others = self.participants().len();
-        if self.shunned.len() >= others.min(SHUNNED) {
-            self.shunned.clear();
-        }
-    }
-
-    fn catch_up(&mut self, moment: &mut Moment<'_>) {
-        let Some(room) = &mut self.room else { return };
-        // Perhaps it is the others who have not heard of an eviction.
-        if !room.is_clean() {
-            room.ask_for_operations(&cx!(self, moment));
-        }
-        let Some((generation, key)) = room.catch_up_key(self.attempts) else { return };
-        let Some(position) = room.position() else { return };
-        let by = By::CatchUp { topic: *room.topic(), generation, position, key: &key };
-        if self.attempts == 0 {
-            self.outbox.event(Event::Behind);
-        }
-        self.attempts = self.attempts.saturating_add(1);
-        self.ask = Some(Ask::begin(self.suite, &self.topic_name, &by, &mut cx!(self, moment)));
     }
 
     /// Looks whether we are still in it.

@@ -8,6 +8,7 @@ use rand_core::CryptoRng;
 use super::crypto::{TOPIC, fresh, hash};
 use super::kem::Suite;
 use super::wire::{Reader, Write};
+use crate::key::first;
 use crate::{Identity, PublicKey};
 
 pub(super) const FOUNDING: usize = 80;

@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 
 use super::body::{Run, Shared, kind};
 use super::crypto::{PSK, hash, kdf, signed};
-use super::epoch::{Certificate, Generation, Held, Recipe, generation_id};
+use super::epoch::Generation;
+use super::held::{Certificate, Held, Recipe, generation_id};
 use super::invitation::Invitation;
 use super::joining::{
     Answer, Asking, Challenge, Claim, Exchange, Handover, Introduction, Position, Reply, introduce,

@@ -22,7 +22,7 @@ pub(crate) struct Device {
     pub(crate) identity: Identity,
     pub(crate) session: V2Session,
     pub(crate) settings: Settings,
-    pub(crate) store: BTreeMap<String, Record>,
+    pub(crate) store: Store,
     pub(crate) events: Vec<Event>,
     pub(crate) has_clock: bool,
     /// Hears and says nothing.
@@ -34,7 +34,7 @@ pub(crate) struct Device {
 /// See [`House::snapshot`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
-    store: BTreeMap<String, Record>,
+    store: Store,
     epoch: Option<Epoch>,
     members: BTreeSet<ParticipantId>,
     sent: usize,
@@ -45,6 +45,9 @@ impl Snapshot {
         self.epoch
     }
 }
+
+/// What a device stored.
+pub(crate) type Store = BTreeMap<String, Record>;
 
 /// Devices on one channel.
 pub(crate) struct House {
@@ -315,7 +318,7 @@ impl House {
     }
 
     /// Gives a device the storage of another time.
-    pub(crate) fn restore(&mut self, device: usize, store: BTreeMap<String, Record>) {
+    pub(crate) fn restore(&mut self, device: usize, store: Store) {
         let (identity, settings) =
             (self.devices[device].identity.clone(), self.devices[device].settings.clone());
         let again = self.open(identity, store.into_values().collect(), settings);
@@ -324,6 +327,13 @@ impl House {
         (fresh.side, fresh.has_clock, fresh.asleep) = (old.side, old.has_clock, old.asleep);
         self.devices[device] = fresh;
         self.input(device, Input::Timer).expect("timers never fail");
+    }
+
+    /// Restarts a device on what somebody gone bad made of its storage.
+    pub(crate) fn spoil(&mut self, device: usize, spoil: impl FnOnce(&mut Store)) {
+        let mut store = self.devices[device].store.clone();
+        spoil(&mut store);
+        self.restore(device, store);
     }
 
     pub(crate) fn id(&self, device: usize) -> ParticipantId {
@@ -366,13 +376,21 @@ impl House {
         self.devices[device].session.members().iter().map(|(key, _)| key.id()).collect()
     }
 
-    /// All these devices have the same members, are on one epoch, and hear each other.
+    /// All these devices are the members, are on one epoch, and hear each other.
     #[track_caller]
     pub(crate) fn assert_together(&mut self, devices: &[usize]) {
         let members: BTreeSet<_> = devices.iter().map(|device| self.id(*device)).collect();
-        let first = self.epoch(devices[0]);
         for device in devices {
             assert_eq!(self.members(*device), members, "members as device {device} sees them");
+        }
+        self.assert_hear_each_other(devices);
+    }
+
+    /// All these devices are on one epoch, and hear each other.
+    #[track_caller]
+    pub(crate) fn assert_hear_each_other(&mut self, devices: &[usize]) {
+        let first = self.epoch(devices[0]);
+        for device in devices {
             assert_eq!(self.epoch(*device).generation, first.generation, "device {device}");
         }
         for from in devices {

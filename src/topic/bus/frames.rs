@@ -29,13 +29,7 @@ impl Bus {
                 let Some(link) = self.links.get_mut(at) else { break };
                 let Poll::Ready(Some(inbound)) = link.poll_inbound(cx) else { break };
                 moved = true;
-                match inbound {
-                    Inbound::Frame(frame) => burst.push(frame),
-                    other => {
-                        self.read(&mut burst);
-                        self.take(at, other);
-                    }
-                }
+                self.take(at, inbound, &mut burst);
             }
             self.read(&mut burst);
         }
@@ -62,9 +56,13 @@ impl Bus {
         self.drain();
     }
 
-    fn take(&mut self, at: usize, inbound: Inbound) {
+    fn take(&mut self, at: usize, inbound: Inbound, burst: &mut Vec<Bytes>) {
+        if !matches!(inbound, Inbound::Frame(_)) {
+            // What came before it is read before it.
+            self.read(burst);
+        }
         match inbound {
-            Inbound::Frame(frame) => drop(self.input(Input::Frame(&frame))),
+            Inbound::Frame(frame) => burst.push(frame),
             Inbound::Up => self.link_changed(at, true, |link, name| Event::LinkUp { link, name }),
             Inbound::Down(down) => self.link_changed(at, false, |link, name| Event::LinkDown {
                 link,

@@ -89,12 +89,7 @@ impl Room {
         Some(())
     }
 
-    pub(super) fn take_time_answer(
-        &mut self,
-        sender: ParticipantId,
-        body: &[u8],
-        cx: &Cx<'_>,
-    ) -> Option<()> {
+    pub(super) fn take_time_answer(&mut self, sender: ParticipantId, body: &[u8]) -> Option<()> {
         let mut reader = Reader::new(body);
         let (nonce, wall) = (reader.u64()?, reader.u48()?);
         reader.end()?;
@@ -103,7 +98,6 @@ impl Room {
             self.clock.question = None;
             self.clock.answer = Some(Answer { wall, asked: question.asked });
         }
-        let _ = cx;
         Some(())
     }
 }

@@ -7,8 +7,9 @@ use super::{Cx, Room, records};
 use crate::key::SecretBytes;
 use crate::roster::verifying_key;
 use crate::v2::body::kind;
-use crate::v2::crypto::{Digest, REKEY, fresh};
-use crate::v2::epoch::{Certificate, Generation, Held, LOOK_AHEAD, Recipe, generation_id};
+use crate::v2::crypto::{Digest, REKEY};
+use crate::v2::epoch::{Generation, LOOK_AHEAD};
+use crate::v2::held::{Certificate, Held, Recipe};
 use crate::v2::kem::{KemSecret, Sealing, seal};
 use crate::v2::members::Member;
 use crate::v2::message::sender_hint;
@@ -182,19 +183,20 @@ impl Room {
     /// Begins a generation and tells all members.
     pub(super) fn rekey(&mut self, cx: &mut Cx<'_>) -> Result<(), CommandError> {
         let parent = self.epochs.current().ok_or(CommandError::NotReady)?;
-        let highest = self.highest();
         let recipe = Recipe {
-            number: highest.saturating_add(1),
+            number: self.highest().saturating_add(1),
             parent: parent.id,
             members: self.members_hash,
             evictions: self.evictions_hash,
         };
-        let bytes = fresh(cx.identity, "generation", &recipe.to_bytes(), cx.entropy);
-        let secret = recipe.secret(&self.topic, &bytes);
-        let id = generation_id(&self.topic, &secret);
-        let certificate =
-            Certificate::sign(&self.topic, recipe, &id, cx.identity, self.incarnation);
-        let held = Held::begin(&self.topic, recipe, certificate, secret);
+        self.begin(recipe, cx);
+        Ok(())
+    }
+
+    /// Begins a generation of this recipe.
+    fn begin(&mut self, recipe: Recipe, cx: &mut Cx<'_>) {
+        let (held, bytes) =
+            Held::fresh(&self.topic, recipe, cx.identity, self.incarnation, cx.entropy);
         let parts = self.rekey_parts(&held, &bytes, cx);
         let live = self.live_generations();
         // Stored before anybody hears of it.
@@ -213,7 +215,13 @@ impl Room {
         // We have a clean generation: that we had none is no reason to ask any more.
         self.ask_at = None;
         self.announce_kem_key(cx);
-        Ok(())
+    }
+
+    #[cfg(any(fuzzing, feature = "model"))]
+    pub(in crate::v2) fn rekey_as(&mut self, number: u32, evictions: Digest, cx: &mut Cx<'_>) {
+        if let Some(parent) = self.epochs.current().map(|parent| parent.id) {
+            self.begin(Recipe { number, parent, members: self.members_hash, evictions }, cx);
+        }
     }
 
     fn rekey_parts(&self, held: &Held, bytes: &SecretBytes, cx: &mut Cx<'_>) -> Vec<Vec<u8>> {

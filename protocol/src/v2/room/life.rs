@@ -1,19 +1,16 @@
 //! How a room begins, and what it does when it is late. Not here: joining.
 
-use alloc::boxed::Box;
-
 use rand_core::CryptoRng;
 
 use super::epochs::MAX_LEAP;
 use super::roster::reason;
 use super::{Cx, Room};
 use crate::key::SecretBytes;
-use crate::v2::crypto::fresh;
-use crate::v2::epoch::{Certificate, Epochs, Generation, Held, Recipe, generation_id};
+use crate::v2::epoch::{Epochs, Generation};
+use crate::v2::held::{Held, Recipe};
 use crate::v2::joining::{Handover, Position};
 use crate::v2::kem::{KemSecret, Suite};
 use crate::v2::log::Log;
-use crate::v2::members::Member;
 use crate::v2::standing::evaluate;
 use crate::v2::topic::Founding;
 use crate::{Event, Identity, PublicKey, Refusal};
@@ -38,20 +35,12 @@ impl Room {
             members: standing.members_hash(),
             evictions: standing.evictions_hash(),
         };
-        let bytes = fresh(identity, "generation", &recipe.to_bytes(), entropy);
-        let secret = recipe.secret(&topic, &bytes);
-        let id = generation_id(&topic, &secret);
-        let certificate = Certificate::sign(&topic, recipe, &id, identity, 0);
-        let held = Held::begin(&topic, recipe, certificate, secret);
+        let (held, _) = Held::fresh(&topic, recipe, identity, 0, entropy);
         let epochs = Epochs::new(Generation::new(topic, held, 0));
         let mut room = Self::bare(suite, log, topic, identity.id(), 0, epochs);
         room.joined = true;
         room.kem.current = Some(KemSecret::generate(suite, identity, entropy));
-        for (id, place) in &standing.members {
-            room.members.insert(*id, Box::new(Member::new(place)));
-        }
-        room.keepers = standing.keepers;
-        room.certify();
+        room.seat_members();
         room
     }
 

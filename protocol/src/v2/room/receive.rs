@@ -215,7 +215,7 @@ impl Room {
             kind::MARK => self.take_mark(body, cx),
             kind::RECEIPT => self.take_receipt(sender, body, cx),
             kind::TIME_QUESTION => self.take_time_question(body, cx),
-            kind::TIME_ANSWER => self.take_time_answer(sender, body, cx),
+            kind::TIME_ANSWER => self.take_time_answer(sender, body),
             _ => return Err(Refusal::UnknownKind),
         };
         done.ok_or(Refusal::Malformed)

@@ -265,7 +265,7 @@ impl<'a> State<'a> {
         let reserved = reserved.try_into().map_err(|_| damaged(COUNTER))?;
         room.counter = Counter::resume(u64::from_be_bytes(reserved));
         self.kem(room, cx)?;
-        room.restore_members();
+        room.seat_members();
         self.members(room, cx)?;
         for entry in self.all(PENDING) {
             let (name, bytes) = entry?;

@@ -13,7 +13,7 @@ use crate::v2::log::Added;
 use crate::v2::members::{Member, ids_of};
 use crate::v2::message::{SenderHint, sender_hint};
 use crate::v2::operation::{Action, NONE, Operation};
-use crate::v2::standing::{Role, evaluate};
+use crate::v2::standing::{Role, Standing, evaluate};
 use crate::v2::wire::{Reader, Write};
 use crate::{CommandError, Event, ParticipantId, PublicKey};
 
@@ -108,11 +108,7 @@ impl Room {
         }
         let (key, incarnation) = (member.public_key(), member.incarnation);
         let last = self.log.tip(id);
-        if !self.state(Action::Evicted { last }, key, incarnation, "", cx) {
-            return Err(CommandError::TooMany(cx.settings.limits.operations));
-        }
-        self.send_operations(&BTreeMap::new(), Some(1), cx);
-        self.evaluate(cx);
+        self.announce(Action::Evicted { last }, key, incarnation, cx)?;
         self.rekey(cx)
     }
 
@@ -126,26 +122,36 @@ impl Room {
         let member = self.members.get(&id).ok_or(CommandError::Unknown(id))?;
         let (key, incarnation) = (member.public_key(), member.incarnation);
         if member.role == Role::Member {
-            if !self.state(Action::Keeper, key, incarnation, "", cx) {
-                return Err(CommandError::TooMany(cx.settings.limits.operations));
-            }
-            self.send_operations(&BTreeMap::new(), Some(1), cx);
-            self.evaluate(cx);
+            self.announce(Action::Keeper, key, incarnation, cx)?;
         }
         Ok(())
     }
 
     /// Evicts ourselves.
-    pub(in crate::v2) fn leave(&mut self, cx: &mut Cx<'_>) {
+    pub(in crate::v2) fn leave(&mut self, cx: &mut Cx<'_>) -> Result<(), CommandError> {
         let spoke = self
             .log
             .operations()
             .any(|(_, operation)| operation.author == self.me && !operation.is_leave());
         let last = if spoke { self.log.tip(self.me) } else { NONE };
         let key = cx.identity.public_key();
-        self.state(Action::Evicted { last }, key, self.incarnation, "", cx);
+        self.announce(Action::Evicted { last }, key, self.incarnation, cx)
+    }
+
+    /// Signs an operation, tells the others, and puts it into effect.
+    fn announce(
+        &mut self,
+        action: Action,
+        subject: PublicKey,
+        incarnation: u32,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), CommandError> {
+        if !self.state(action, subject, incarnation, "", cx) {
+            return Err(CommandError::TooMany(cx.settings.limits.operations));
+        }
         self.send_operations(&BTreeMap::new(), Some(1), cx);
         self.evaluate(cx);
+        Ok(())
     }
 }
 
@@ -224,12 +230,8 @@ impl Room {
                 }
             }
         }
-        self.members_hash = standing.members_hash();
-        self.evictions_hash = standing.evictions_hash();
         let ours = ours.map(|place| place.incarnation);
-        self.evictions = standing.evictions;
-        self.keepers = standing.keepers;
-        self.certify();
+        self.seat(standing);
         if let Some(ours) = ours.filter(|ours| self.joined && *ours > self.incarnation) {
             self.follow_incarnation(ours, cx);
         }
@@ -239,12 +241,17 @@ impl Room {
         self.choose(cx);
     }
 
-    /// Puts stored operations into effect: nothing of it is news.
-    pub(super) fn restore_members(&mut self) {
+    /// Puts the operations into effect that we begin with: nothing of it is news.
+    pub(super) fn seat_members(&mut self) {
         let standing = evaluate(&self.log);
         for (id, place) in &standing.members {
             self.members.insert(*id, Box::new(Member::new(place)));
         }
+        self.seat(standing);
+    }
+
+    /// Who is what from now on, and whose generations count.
+    fn seat(&mut self, standing: Standing) {
         self.members_hash = standing.members_hash();
         self.evictions_hash = standing.evictions_hash();
         self.evictions = standing.evictions;

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
 use super::{Admissions, Issued};
+use crate::key::first;
 use crate::v2::crypto::{Digest, fresh};
 use crate::v2::invitation::{Invitation, InvitationId, InviteOptions};
 use crate::v2::joining::Introduction;

@@ -1,7 +1,7 @@
 //! Members that were away and want to catch up: PROTOCOL §3.13. Not here: our own catching up.
 
 use super::{Asker, nonce, remember};
-use crate::v2::crypto::Digest;
+use crate::v2::crypto::{Digest, KEM_KEY, hash};
 use crate::v2::joining::{Answer, Challenge, Introduction, Position, short, transcript};
 use crate::v2::room::{Cx, Room};
 use crate::{ParticipantId, Refusal};
@@ -13,6 +13,11 @@ const CATCH_UP_INTERVAL: u64 = 10_000;
 const ASKER_MS: u64 = 10_000;
 /// How long an exchange with it may take.
 const EXCHANGE_MS: u64 = 2_000;
+
+/// By this a KEM key that was answered is remembered.
+fn name_of_key(introduction: &Introduction) -> Digest {
+    hash(KEM_KEY, &[&introduction.kem])
+}
 
 impl Room {
     /// Whether we are anywhere that a member in this position can't get to by itself.
@@ -41,8 +46,7 @@ impl Room {
             }
             return Err(Refusal::UntrustedSender);
         }
-        let kem = crate::v2::crypto::hash("stringphone/2 KEM key", &[&introduction.kem]);
-        let seen = [&kem, &introduction.hash];
+        let seen = [&name_of_key(&introduction), &introduction.hash];
         if seen.into_iter().any(|seen| self.admissions.answered.contains(seen)) {
             return Err(Refusal::Duplicate);
         }
@@ -123,8 +127,7 @@ impl Room {
             return Err(Refusal::NotAllowed);
         }
         let (incarnation, role) = (member.incarnation, member.role);
-        let kem = crate::v2::crypto::hash("stringphone/2 KEM key", &[&asker.introduction.kem]);
-        remember(&mut self.admissions.answered, kem);
+        remember(&mut self.admissions.answered, name_of_key(&asker.introduction));
         remember(&mut self.admissions.last_answers, (answer.sender, cx.now));
         // It may have been left out of this generation because it was no member yet when that
         // began: what was said until now is not for it.
