@@ -60,6 +60,8 @@ pub(crate) struct House {
     pub(crate) recorded: Vec<(usize, Vec<u8>)>,
     /// Devices whose frames get lost.
     pub(crate) mute: BTreeSet<usize>,
+    /// Frames that get lost, by who sent them and what they are.
+    pub(crate) lost: fn(usize, &[u8]) -> bool,
     /// One delivery that gets lost: after so many frames, to this device or to all.
     pub(crate) lose: Option<(usize, Option<usize>)>,
 }
@@ -81,6 +83,7 @@ impl House {
             wire: VecDeque::new(),
             recorded: Vec::new(),
             mute: BTreeSet::new(),
+            lost: |_, _| false,
             lose: None,
         };
         house.open(founder, state.records().to_vec(), settings);
@@ -195,7 +198,8 @@ impl House {
                 }
                 Output::Send(frame) => {
                     self.recorded.push((device, frame.clone()));
-                    if !self.mute.contains(&device) && !known.asleep {
+                    let lost = self.mute.contains(&device) || (self.lost)(device, &frame);
+                    if !lost && !known.asleep {
                         self.wire.push_back((device, frame));
                     }
                 }
