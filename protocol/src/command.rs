@@ -34,9 +34,9 @@ pub enum Command<'a> {
     Appoint(ParticipantId),
     /// Give everybody new keys (V2 keepers).
     Rotate,
-    /// Write an invitation, told as [`Event::Invited`] (V2 keepers).
+    /// Write an invitation, told as [`Event::Invited`](crate::Event::Invited) (V2 keepers).
     Invite(InviteOptions),
-    /// Make a PIN with which one device can join, told as [`Event::PinOffered`] (V2 keepers).
+    /// Make a PIN with which one device can join, told as [`Event::PinOffered`](crate::Event::PinOffered) (V2 keepers).
     OfferPin,
     /// Leave the topic for good (V2).
     Leave,
@@ -94,7 +94,7 @@ pub enum CommandError {
     /// The topic key is not held yet.
     #[error("the topic key is not held yet; wait until the topic is ready")]
     NotReady,
-    /// The body would make a frame larger than [`Limits::frame`].
+    /// The body would make a frame larger than [`Limits::frame`](crate::Limits::frame).
     #[error("the body has {len} bytes, the limit is {max}")]
     TooLarge {
         /// Bytes given.
@@ -108,7 +108,7 @@ pub enum CommandError {
     /// The key can't be trusted because nobody could sign with it.
     #[error(transparent)]
     InvalidKey(#[from] InvalidKey),
-    /// The roster holds as many as [`Limits::participants`] allows.
+    /// The roster holds as many as [`Limits::participants`](crate::Limits::participants) allows.
     #[error("{0} participants are trusted already, which is the limit; remove one first")]
     RosterFull(usize),
     /// Several different topic keys were offered in this participant's name: all but one, or

@@ -11,7 +11,7 @@ use crate::{MessageId, ParticipantId, PublicKey, Record};
 #[non_exhaustive]
 #[cfg_attr(feature = "model", derive(Clone, Hash))]
 pub enum Output {
-    /// Commit these records, whole or not at all, then answer with [`Input::Stored`].
+    /// Commit these records, whole or not at all, then answer with [`Input::Stored`](crate::Input::Stored).
     Store(Vec<Record>),
     /// Send this frame on every link.
     Send(Vec<u8>),
@@ -59,12 +59,12 @@ pub enum Event {
         /// What it says.
         body: Vec<u8>,
     },
-    /// A newcomer asks for the topic key; it waits for [`Command::Admit`] or [`Command::Deny`].
+    /// A newcomer asks for the topic key; it waits for [`Command::Admit`](crate::Command::Admit) or [`Command::Deny`](crate::Command::Deny).
     Introduced(PublicKey),
     /// A newcomer's question waited too long and is denied.
     Lapsed(ParticipantId),
-    /// Somebody answered our introduction; the answer waits for [`Command::Confirm`] or
-    /// [`Command::Reject`].
+    /// Somebody answered our introduction; the answer waits for [`Command::Confirm`](crate::Command::Confirm) or
+    /// [`Command::Reject`](crate::Command::Reject).
     Answered(PublicKey),
     /// The topic key is in use.
     Ready,
@@ -186,7 +186,7 @@ pub enum Refusal {
     /// From nobody we trust, where the settings say to ignore such senders.
     #[error("from a sender to be ignored")]
     Ignored,
-    /// Larger than [`Limits::frame`].
+    /// Larger than [`Limits::frame`](crate::Limits::frame).
     #[error("larger than the limit")]
     TooLarge,
     /// The first byte names no frame of this protocol.

@@ -18,7 +18,7 @@ use crate::{Command, CommandError, Epoch, Identity, Output, ParticipantId, Publi
 /// frames are better left with the link than put in: what they cause has to wait in the session.
 pub trait Session: Send + Sync {
     /// The door in. Frames and timers never fail: what is wrong with a frame is reported as
-    /// [`Event::Refused`].
+    /// [`Event::Refused`](crate::Event::Refused).
     ///
     /// # Errors
     ///
