@@ -77,4 +77,4 @@ pub use key::{InvalidKey, ParseKeyError, ParticipantId, PublicKey, TopicKey};
 pub use output::{Epoch, Event, Output, Refusal};
 pub use record::{Record, RestoreError};
 pub use roster::Roster;
-pub use session::{Checked, Input, Limits, Moment, Session};
+pub use session::{Checked, FrameLimit, Input, Limits, Moment, Session};

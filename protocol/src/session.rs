@@ -87,14 +87,36 @@ pub enum Input<'a> {
     Frame(&'a [u8]),
     /// A frame that [`Session::check`] has looked at.
     Checked(Checked<'a>),
-    /// From now on frames to send may have this many bytes at most.
-    FrameLimit(usize),
+    /// How large frames may be from now on.
+    FrameLimit(FrameLimit),
     /// The deadline has passed.
     Timer,
     /// The records of the last [`Output::Store`] are stored.
     Stored,
     /// Something that the owner of this participant wants.
     Command(Command<'a>),
+}
+
+/// How large frames may be, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FrameLimit {
+    /// Several messages share a frame up to this size: what the smallest link carries in one piece.
+    pub fill: usize,
+    /// No frame is larger: what the smallest link carries at all, in pieces if need be.
+    pub largest: usize,
+}
+
+impl FrameLimit {
+    /// For links that carry nothing in pieces.
+    #[must_use]
+    pub const fn of(bytes: usize) -> Self {
+        Self { fill: bytes, largest: bytes }
+    }
+
+    /// At most this many bytes.
+    pub(crate) fn within(self, bytes: usize) -> Self {
+        Self { fill: self.fill.min(bytes), largest: self.largest.min(bytes) }
+    }
 }
 
 /// A frame that was looked at, and that nothing follows from yet.

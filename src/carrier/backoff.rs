@@ -26,6 +26,11 @@ impl Backoff {
         Self { first, last, next: first, random: ChaCha8Rng::seed_from_u64(seed) }
     }
 
+    /// Anything, for whoever must not step in time either.
+    pub(crate) fn random(&mut self) -> u32 {
+        self.random.next_u32()
+    }
+
     /// The pause after a link that was up for `up`: from half of the whole to the whole.
     pub(crate) fn pause(&mut self, up: Duration) -> Duration {
         if up >= GOOD {

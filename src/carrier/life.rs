@@ -15,13 +15,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::actor::Routes;
 use super::backoff::Backoff;
+use super::pieces::{Pieces, Split};
 use super::{CarrierSettings, Down, Outbound, State};
-use crate::transport::{ChannelName, Incoming, Link, Outgoing, Transport, TransportError};
+use crate::transport::{ChannelName, Frame, Incoming, Link, Outgoing, Transport, TransportError};
 
 /// How long a link may take to close; adapters are told not to wait for their peers.
 const CLOSING: Duration = Duration::from_secs(1);
 /// Frames handed to the link between two flushes.
 const BATCH: usize = 64;
+/// What carriers have to say to each other, waiting. What does not fit is asked for again.
+const ANSWERS: usize = 512;
 
 pub(super) struct Life {
     transport: Box<dyn Transport>,
@@ -81,13 +84,20 @@ impl Life {
         self.routes.tell(&State::Up);
         let unflushed = RefCell::default();
         let stopped = self.stopped.clone();
+        let facts = self.transport.facts();
+        // What carriers say to each other goes before what topics say.
+        let (urgent, answers) = mpsc::channel(ANSWERS);
+        let pieces = Pieces::new(&facts, self.backoff.random(), urgent);
         let served = {
-            let reading = read(link.incoming, &self.routes);
+            let reading = read(link.incoming, &self.routes, &pieces);
             let writing = Writer {
                 outgoing: link.outgoing,
                 queue: &mut self.queue,
+                answers,
                 settings: &self.settings,
                 routes: &self.routes,
+                pieces: &pieces,
+                max_frame: facts.max_frame,
                 unflushed: &unflushed,
             };
             let working = caught(async {
@@ -130,25 +140,46 @@ async fn in_time<T>(
     timeout(limit, work).await.unwrap_or_else(late)
 }
 
-async fn read(mut incoming: Incoming, routes: &Routes) -> Result<Infallible, TransportError> {
-    while let Some(item) = incoming.next().await {
+async fn read(
+    mut incoming: Incoming,
+    routes: &Routes,
+    pieces: &Pieces,
+) -> Result<Infallible, TransportError> {
+    loop {
+        let item = tokio::select! {
+            biased;
+            item = incoming.next() => item,
+            () = pieces.due() => {
+                pieces.expire().iter().for_each(|channel| routes.lose(channel.as_ref(), 1));
+                continue;
+            }
+        };
         match item {
-            Ok(frame) => routes.deliver(frame.channel, frame.bytes).await,
-            Err(TransportError::Malformed { dropped, .. }) => routes.lose(None, dropped),
-            Err(error) => return Err(error),
+            Some(Ok(frame)) => {
+                let read = pieces.read(frame);
+                read.lost.iter().for_each(|channel| routes.lose(channel.as_ref(), 1));
+                if let Some(frame) = read.whole {
+                    routes.deliver(frame.channel, frame.bytes).await;
+                }
+            }
+            Some(Err(TransportError::Malformed { dropped, .. })) => routes.lose(None, dropped),
+            Some(Err(error)) => return Err(error),
+            None => return Err(TransportError::Closed),
         }
         // A stream that always has more must not keep the arbiter to itself.
         tokio::task::coop::consume_budget().await;
     }
-    Err(TransportError::Closed)
 }
 
 /// The sending half of a link that is up.
 struct Writer<'a> {
     outgoing: Outgoing,
     queue: &'a mut mpsc::Receiver<Outbound>,
+    answers: mpsc::Receiver<Frame>,
     settings: &'a CarrierSettings,
     routes: &'a Routes,
+    pieces: &'a Pieces,
+    max_frame: usize,
     /// The channels of the frames that were handed over and not flushed: lost with the link.
     unflushed: &'a RefCell<Vec<Option<ChannelName>>>,
 }
@@ -157,7 +188,16 @@ impl Writer<'_> {
     async fn write(mut self) -> Result<(), TransportError> {
         loop {
             self.ready().await?;
-            let Some(first) = self.queue.recv().await else { break };
+            let first = tokio::select! {
+                biased;
+                Some(answer) = self.answers.recv() => {
+                    self.hand_over(answer)?;
+                    self.flush().await?;
+                    continue;
+                }
+                first = self.queue.recv() => first,
+            };
+            let Some(first) = first else { break };
             let mut next = Some(first);
             let mut flushed = Vec::new();
             for left in (0..BATCH).rev() {
@@ -171,10 +211,7 @@ impl Writer<'_> {
                     next = self.queue.try_recv().ok();
                 }
             }
-            match in_time("a flush", self.settings.stall, self.outgoing.flush()).await {
-                Err(error) if !error.link_goes_on() => return Err(error),
-                _ => self.unflushed.borrow_mut().clear(),
-            }
+            self.flush().await?;
             for done in flushed {
                 // Whoever asked may have stopped waiting.
                 let _ = done.send(());
@@ -194,11 +231,15 @@ impl Writer<'_> {
         }
     }
 
-    async fn feed(
-        &mut self,
-        frame: crate::transport::Frame,
-        queued: Instant,
-    ) -> Result<(), TransportError> {
+    async fn flush(&mut self) -> Result<(), TransportError> {
+        match in_time("a flush", self.settings.stall, self.outgoing.flush()).await {
+            Err(error) if !error.link_goes_on() => return Err(error),
+            _ => self.unflushed.borrow_mut().clear(),
+        }
+        Ok(())
+    }
+
+    async fn feed(&mut self, frame: Frame, queued: Instant) -> Result<(), TransportError> {
         let channel = frame.channel.clone();
         if queued.elapsed() > self.settings.keep {
             // Stale: what it asks for may not be wanted any more.
@@ -206,13 +247,41 @@ impl Writer<'_> {
             return Ok(());
         }
         self.unflushed.borrow_mut().push(channel.clone());
-        match self.outgoing.as_mut().start_send(frame) {
-            Err(error) if error.link_goes_on() => {
-                self.unflushed.borrow_mut().pop();
-                self.routes.lose(channel.as_ref(), 1);
-                Ok(())
+        let taken = match Split::new(&frame.bytes, self.max_frame) {
+            None => self.hand_over(frame)?,
+            Some(split) => self.feed_pieces(&channel, split).await?,
+        };
+        if !taken {
+            self.unflushed.borrow_mut().pop();
+            self.routes.lose(channel.as_ref(), 1);
+        }
+        Ok(())
+    }
+
+    /// Hands a frame over piece by piece; false where the link refuses one of them.
+    async fn feed_pieces(
+        &mut self,
+        channel: &Option<ChannelName>,
+        split: Split,
+    ) -> Result<bool, TransportError> {
+        for (number, bytes) in split.pieces().enumerate() {
+            if number > 0 {
+                self.ready().await?;
             }
-            other => other,
+            if !self.hand_over(Frame { channel: channel.clone(), bytes })? {
+                return Ok(false);
+            }
+        }
+        self.pieces.keep(channel.clone(), split);
+        Ok(true)
+    }
+
+    /// False where the link refuses the frame, and goes on.
+    fn hand_over(&mut self, frame: Frame) -> Result<bool, TransportError> {
+        match self.outgoing.as_mut().start_send(frame) {
+            Ok(()) => Ok(true),
+            Err(error) if error.link_goes_on() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod actor;
 mod backoff;
 mod life;
+pub(crate) mod pieces;
 mod route;
 
 use std::fmt;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, PollSender};
 
-use crate::carrier::{Inbound, OpenChannel, Outbound};
+use crate::carrier::{Inbound, OpenChannel, Outbound, pieces};
 use crate::event::LinkId;
 
 /// Frames from the link that wait for the topic. Beyond them the link's own flow control works.
@@ -34,6 +34,11 @@ impl Attachment {
 
     pub(super) fn max_frame(&self) -> usize {
         self.channel.facts().max_frame
+    }
+
+    /// The largest frame that the link carries, in pieces if need be.
+    pub(super) fn largest(&self) -> usize {
+        pieces::largest(self.max_frame())
     }
 
     /// The next thing from the link; `None` once its carrier is gone.
@@ -78,7 +83,7 @@ impl Attachment {
 
     /// Queues a frame; false if there is no room for it, or it is too large for the link.
     pub(super) fn send(&mut self, frame: Bytes) -> bool {
-        if frame.len() > self.max_frame() {
+        if frame.len() > self.largest() {
             return false;
         }
         let outbound = self.channel.frame(frame);

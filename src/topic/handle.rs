@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::{Actor, Addr, Recipient};
 use bytes::Bytes;
@@ -24,8 +23,6 @@ use crate::payload::Payload;
 use crate::runtime::{self, ArbiterHandle};
 use crate::subscription::{Delivery, Events, Subscription, UnverifiedMessages};
 use crate::transport::{ChannelName, Transport};
-
-static NEXT_LINK: AtomicU64 = AtomicU64::new(0);
 
 /// A handle on a topic's actor: cheap to clone, usable from any runtime.
 ///
@@ -156,7 +153,7 @@ impl TopicHandle {
                     .channel(self.name())?
             }
         };
-        let id = LinkId(NEXT_LINK.fetch_add(1, Ordering::Relaxed));
+        let id = LinkId::new();
         let (sender, inbox) = mpsc::channel(INBOX);
         let channel = channel.open(id, sender).await?;
         self.call(move |bus| bus.attach(Attachment::new(id, channel, inbox))).await?;

@@ -18,6 +18,8 @@ pub(super) struct Shared {
     pub(super) status: watch::Sender<Status>,
     /// The largest body that every attached link can carry.
     pub(super) max_body: AtomicUsize,
+    /// Bytes of body that a frame is filled with, of several messages.
+    pub(super) fill: AtomicUsize,
     /// How many links are attached.
     pub(super) links: AtomicUsize,
 }
@@ -52,6 +54,7 @@ impl Shared {
             participant,
             status,
             max_body: AtomicUsize::new(usize::MAX),
+            fill: AtomicUsize::new(usize::MAX),
             links: AtomicUsize::new(0),
         }
     }

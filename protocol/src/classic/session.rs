@@ -150,7 +150,7 @@ impl Session for ClassicSession {
             }
             Input::Checked(checked) => self.handle(Input::Frame(checked.frame), moment),
             Input::FrameLimit(limit) => {
-                self.max_frame = limit.min(self.settings.limits.frame);
+                self.max_frame = limit.largest.min(self.settings.limits.frame);
                 Ok(())
             }
             Input::Command(command) => self.command(command, moment),

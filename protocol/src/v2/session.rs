@@ -7,7 +7,7 @@ macro_rules! cx {
         Cx {
             identity: &$self.identity,
             settings: &$self.settings,
-            max_frame: $self.max_frame,
+            frames: $self.frames,
             outbox: &mut $self.outbox,
             now: $moment.now,
             wall: $moment.wall,
@@ -39,8 +39,8 @@ use super::standing::Role;
 use super::topic::TopicId;
 use crate::outbox::Outbox;
 use crate::{
-    Checked, Command, CommandError, Epoch, Event, Identity, Input, Moment, Output, ParticipantId,
-    PublicKey, Refusal, RestoreError, Session,
+    Checked, Command, CommandError, Epoch, Event, FrameLimit, Identity, Input, Moment, Output,
+    ParticipantId, PublicKey, Refusal, RestoreError, Session,
 };
 
 #[cfg(feature = "model")]
@@ -59,7 +59,7 @@ pub struct V2Session {
     settings: Settings,
     topic_name: String,
     suite: Suite,
-    max_frame: usize,
+    frames: FrameLimit,
     outbox: Outbox,
     room: Option<Box<Room>>,
     /// Whether to introduce ourselves until somebody lets us in.
@@ -95,7 +95,7 @@ impl V2Session {
         let state = State::new(&identity, &state.0)?;
         let (suite, name) = state.topic()?;
         let mut session = Self {
-            max_frame: settings.limits.frame,
+            frames: FrameLimit::of(settings.limits.frame),
             topic_name: name.into(),
             identity,
             settings,
@@ -136,7 +136,7 @@ impl V2Session {
         let mut out = Out {
             identity: &self.identity,
             settings: &self.settings,
-            max_frame: self.max_frame,
+            frames: self.frames,
             outbox: &mut self.outbox,
         };
         if let Some(room) = &mut self.room {
@@ -174,7 +174,7 @@ impl Session for V2Session {
                 Ok(())
             }
             Input::FrameLimit(limit) => {
-                self.max_frame = limit.min(self.settings.limits.frame);
+                self.frames = limit.within(self.settings.limits.frame);
                 Ok(())
             }
             Input::Command(command) => self.command(command, moment),
@@ -201,7 +201,7 @@ impl Session for V2Session {
             let mut out = Out {
                 identity: &self.identity,
                 settings: &self.settings,
-                max_frame: self.max_frame,
+                frames: self.frames,
                 outbox: &mut self.outbox,
             };
             if !room.settle(&mut out) {
@@ -230,7 +230,7 @@ impl Session for V2Session {
     }
 
     fn has_room(&self) -> bool {
-        self.room.as_ref().is_some_and(|room| room.has_room(self.max_frame))
+        self.room.as_ref().is_some_and(|room| room.has_room(self.frames.fill))
     }
 
     fn identity(&self) -> &Identity {

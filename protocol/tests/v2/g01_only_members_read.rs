@@ -106,3 +106,21 @@ fn g1_many_messages_at_once_go_in_one_frame_and_arrive_as_many() {
     house.deliver(1, &frames[0]);
     assert_eq!(house.heard(1, 0), [b"a".to_vec(), Vec::new(), vec![7; 300]]);
 }
+
+#[test]
+fn g1_more_than_a_frame_of_messages_at_once_goes_in_several_and_all_arrive() {
+    use stringphone_protocol::{Command, Input, Moment, Session as _};
+    let mut house = House::of(17, 2);
+    let bodies: Vec<Vec<u8>> =
+        (0..2_000_u16).map(|number| number.to_be_bytes().repeat(50)).collect();
+    let (mut rng, now) = (house.rng.clone(), house.now);
+    for body in &bodies {
+        let mut moment = Moment::new(now, &mut rng);
+        let done =
+            house.devices[0].session.handle(Input::Command(Command::Publish(body)), &mut moment);
+        done.unwrap();
+    }
+    house.input(0, Input::Timer).unwrap();
+    house.settle();
+    assert_eq!(house.heard(1, 0), bodies);
+}

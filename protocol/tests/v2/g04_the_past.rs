@@ -2,6 +2,7 @@
 //! reads from then on (G6).
 
 use stringphone_protocol::Command;
+use stringphone_protocol::v2::{FoundOptions, Settings};
 
 use crate::forge::{opens, secrets};
 use crate::house::House;
@@ -23,6 +24,19 @@ fn g4_what_was_recorded_is_unreadable_once_its_step_and_its_overlap_are_past() {
         }
     }
     house.assert_together(&[0, 1, 2]);
+}
+
+#[test]
+fn g4_a_step_that_was_left_is_wiped_with_its_overlap_though_nothing_else_happens() {
+    let mut settings = Settings::default();
+    settings.timing.step_ms = 24 * HOUR;
+    let mut house = House::found_with(47, FoundOptions::default(), settings);
+    let frame = house.frame(0, b"a secret");
+    house.invite_in();
+    assert!(opens(&house.devices[0].store, &frame, 0), "an admission takes a step");
+    house.devices[1].asleep = true;
+    house.run(HOUR);
+    assert!(!opens(&house.devices[0].store, &frame, 0));
 }
 
 #[test]

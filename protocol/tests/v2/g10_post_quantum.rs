@@ -96,7 +96,7 @@ mod hybrid {
             house.settle();
         }
         // One entry fits a frame.
-        house.input(0, Input::FrameLimit(2_000)).unwrap();
+        house.input(0, Input::FrameLimit(stringphone_protocol::FrameLimit::of(2_000))).unwrap();
         house.command(0, Command::Rotate).unwrap();
         house.settle();
         house.assert_together(&[0, 1, 2, 3, 4, 5]);

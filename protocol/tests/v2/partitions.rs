@@ -226,7 +226,7 @@ fn chains_that_fork_come_together() {
 
 #[test]
 fn a_rekey_of_more_than_255_parts_reaches_the_last() {
-    use stringphone_protocol::Input;
+    use stringphone_protocol::{FrameLimit, Input};
     let mut house = House::found(134);
     for _ in 0..257 {
         let lamp = house.invite_in();
@@ -237,7 +237,7 @@ fn a_rekey_of_more_than_255_parts_reaches_the_last() {
     house.publish(0, b"wake up");
     house.run(60_000);
     // One entry fits a frame.
-    house.input(0, Input::FrameLimit(330)).unwrap();
+    house.input(0, Input::FrameLimit(FrameLimit::of(330))).unwrap();
     house.command(0, Command::Rotate).unwrap();
     house.deliver_all();
     assert_eq!(house.epoch(0).generation, 1);

@@ -18,7 +18,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesUnordered;
 use stringphone_protocol::{
-    Command, CommandError, Epoch, Input, Moment, ParticipantId, Refusal, Session,
+    Command, CommandError, Epoch, FrameLimit, Input, Moment, ParticipantId, Refusal, Session,
 };
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep};
@@ -302,15 +302,17 @@ impl Bus {
         if self.links.len() < before { Ok(()) } else { Err(TopicError::NoSuchLink) }
     }
 
-    /// Finds what fits into the smallest frame of all links.
+    /// Finds what fits into the smallest frame of all links, and what they carry in pieces.
     fn measure(&mut self) {
         self.shared.links.store(self.links.len(), Ordering::Relaxed);
-        let frame = self.links.iter().map(Attachment::max_frame).min().unwrap_or(usize::MAX);
-        let frame = frame.min(self.max_frame);
-        let body = frame.saturating_sub(self.session.overhead());
-        self.shared.max_body.store(body, Ordering::Relaxed);
+        let fill = self.links.iter().map(Attachment::max_frame).min().unwrap_or(usize::MAX);
+        let largest = self.links.iter().map(Attachment::largest).min().unwrap_or(usize::MAX);
+        let (fill, largest) = (fill.min(self.max_frame), largest.min(self.max_frame));
+        let overhead = self.session.overhead();
+        self.shared.max_body.store(largest.saturating_sub(overhead), Ordering::Relaxed);
+        self.shared.fill.store(fill.saturating_sub(overhead), Ordering::Relaxed);
         // It never fails.
-        let _ = self.put(Input::FrameLimit(frame));
+        let _ = self.put(Input::FrameLimit(FrameLimit { fill, largest }));
     }
 
     fn link_changed(&mut self, at: usize, up: bool, event: impl FnOnce(LinkId, String) -> Event) {

@@ -66,7 +66,7 @@ impl Bus {
 
     /// Publishes a message, and those behind it that fit into the same frame.
     fn publish_frame(&mut self, first: Outgoing, cx: &mut Context<'_>) {
-        let mut room = self.shared.max_body.load(Ordering::Relaxed);
+        let mut room = self.shared.fill.load(Ordering::Relaxed);
         let mut next = Some(first);
         while let Some(outgoing) = next.take() {
             // Its length takes up to three bytes, and when it expires six.

@@ -18,6 +18,8 @@ use crate::{CommandError, Epoch, Event, ParticipantId, PublicKey, Refusal};
 
 /// How far above the generation that carries it a new one may be.
 pub(super) const MAX_LEAP: u32 = 1_024;
+/// How large a rekey's part may be on links that carry less in one piece.
+const SMALL_PART: usize = 1_024;
 /// What stands before the entries of a rekey's part.
 const PART_HEADER: usize = Recipe::SIZE + Certificate::SIZE + 34;
 
@@ -227,7 +229,10 @@ impl Room {
     fn rekey_parts(&self, held: &Held, bytes: &SecretBytes, cx: &mut Cx<'_>) -> Vec<Vec<u8>> {
         let recipe = held.recipe;
         let size = self.suite.overhead().saturating_add(40);
-        let space = Self::room_in_frame(&cx.out()).saturating_sub(PART_HEADER);
+        // On the smallest links a part of its own for each member would be mostly header.
+        let room = Self::room_in_frame(&cx.out());
+        let room = room.max(SMALL_PART.min(Self::largest_body(&cx.out())));
+        let space = room.saturating_sub(PART_HEADER);
         let each = space.checked_div(size).unwrap_or(0).max(1);
         let mut entries = Vec::new();
         for (recipient, member) in self.members.iter().filter(|(id, _)| **id != self.me) {

@@ -34,7 +34,7 @@ use super::standing::{Place, Role};
 use super::topic::TopicId;
 use crate::outbox::Outbox;
 use crate::roster::verifying_key;
-use crate::{Event, Identity, ParticipantId, PublicKey, Record};
+use crate::{Event, FrameLimit, Identity, ParticipantId, PublicKey, Record};
 
 pub(super) use admit::Admissions;
 pub(crate) use receive::Checked;
@@ -49,8 +49,7 @@ use roster::Sync;
 pub(super) struct Cx<'a> {
     pub(super) identity: &'a Identity,
     pub(super) settings: &'a Settings,
-    /// The largest frame that may be sent.
-    pub(super) max_frame: usize,
+    pub(super) frames: FrameLimit,
     pub(super) outbox: &'a mut Outbox,
     pub(super) now: u64,
     /// Milliseconds since 1970 UTC, if the caller knows.
@@ -63,7 +62,7 @@ impl Cx<'_> {
         Out {
             identity: self.identity,
             settings: self.settings,
-            max_frame: self.max_frame,
+            frames: self.frames,
             outbox: self.outbox,
         }
     }
@@ -90,7 +89,7 @@ impl Cx<'_> {
 pub(super) struct Out<'a> {
     pub(super) identity: &'a Identity,
     pub(super) settings: &'a Settings,
-    pub(super) max_frame: usize,
+    pub(super) frames: FrameLimit,
     pub(super) outbox: &'a mut Outbox,
 }
 

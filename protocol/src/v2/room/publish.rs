@@ -98,9 +98,14 @@ impl Room {
         Some(counter)
     }
 
-    /// How many bytes of body a frame can have.
+    /// How many bytes of body a frame is filled with.
     pub(super) fn room_in_frame(out: &Out<'_>) -> usize {
-        out.max_frame.min(out.settings.limits.frame).saturating_sub(OVERHEAD)
+        out.frames.fill.saturating_sub(OVERHEAD)
+    }
+
+    /// How many bytes of body a frame can have.
+    pub(super) fn largest_body(out: &Out<'_>) -> usize {
+        out.frames.largest.saturating_sub(OVERHEAD)
     }
 
     /// Puts a message into the run that gathers; it leaves when the session is polled.
@@ -113,7 +118,7 @@ impl Room {
         if !self.joined {
             return Err(CommandError::NotReady);
         }
-        let max = Self::room_in_frame(&cx.out()).min(MAX_LENGTH);
+        let max = Self::largest_body(&cx.out()).min(MAX_LENGTH);
         let max = if options.expires_in_ms.is_some() { max.saturating_sub(6) } else { max };
         if body.len() > max {
             return Err(CommandError::TooLarge { len: body.len(), max });
@@ -150,8 +155,8 @@ impl Room {
     }
 
     /// Whether a message can be published now, or has to wait for a clean generation.
-    pub(in crate::v2) fn has_room(&self, max_frame: usize) -> bool {
-        self.is_clean() || self.run.as_ref().is_none_or(|run| run.len() < max_frame / 2)
+    pub(in crate::v2) fn has_room(&self, fill: usize) -> bool {
+        self.is_clean() || self.run.as_ref().is_none_or(|run| run.len() < fill / 2)
     }
 
     /// Seals what has gathered.

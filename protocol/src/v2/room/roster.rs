@@ -434,7 +434,7 @@ impl Room {
                 body.u16(u16::try_from(bytes.len()).unwrap_or(u16::MAX)).put(bytes);
             }
         }
-        if body.is_empty() || body.len() > Self::room_in_frame(&cx.out()) {
+        if body.is_empty() || body.len() > Self::largest_body(&cx.out()) {
             return;
         }
         let held: Vec<Digest> = self.epochs.iter().map(|generation| generation.id).collect();

@@ -42,7 +42,7 @@ impl V2Session {
 /// Everything that what it does can depend on. Its settings stay what they were.
 impl Hash for V2Session {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.identity, self.max_frame, &self.outbox, &self.room).hash(state);
+        (&self.identity, self.frames, &self.outbox, &self.room).hash(state);
         (self.introducing, &self.ask, &self.answers, self.greeting).hash(state);
         (self.catch_up_interval, self.attempts, &self.checks, &self.shunned).hash(state);
     }
