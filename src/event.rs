@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use stringphone_protocol::{Epoch, Fingerprint, ParticipantId, PublicKey, Refusal};
@@ -43,6 +44,14 @@ impl Participant {
 /// One attachment of a topic to a link; unique in the process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub(crate) u64);
+
+static NEXT_LINK: AtomicU64 = AtomicU64::new(0);
+
+impl LinkId {
+    pub(crate) fn new() -> Self {
+        Self(NEXT_LINK.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 impl fmt::Debug for LinkId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -65,16 +65,19 @@ mod event;
 mod feed;
 pub mod keyfile;
 mod payload;
+mod relay;
 mod runtime;
 pub mod store;
 mod subscription;
 mod topic;
+mod via;
 
 pub use carrier::{Carrier, CarrierSettings, Channel};
 pub use error::TopicError;
 pub use event::{Event, LinkId, Participant, Stats};
 pub use feed::Lagged;
 pub use payload::{Payload, PayloadError};
+pub use relay::{Relay, RelayHandle, RelayLimits, RelayStats};
 pub use subscription::{
     Delivery, Events, ReceiveError, Received, Subscription, Unverified, UnverifiedMessages,
 };
@@ -89,10 +92,19 @@ pub use stringphone_protocol::{
     classic::{Admitter, ClassicState, ExchangeKey, Reading},
     v2::{FoundOptions, Invitation, InviteOptions, Pin, Role, Suite, Timing},
 };
-pub use stringphone_transport::{self as transport, Transport, TransportError};
+pub use stringphone_transport::{
+    self as transport, Transport, TransportError, address::AddressError,
+};
+pub use via::{registry, via};
 
 #[cfg(feature = "memory")]
 pub use stringphone_memory as memory;
+#[cfg(feature = "mqtt")]
+pub use stringphone_mqtt as mqtt;
+#[cfg(feature = "nats")]
+pub use stringphone_nats as nats;
+#[cfg(feature = "serial")]
+pub use stringphone_serial as serial;
 #[cfg(feature = "tcp")]
 pub use stringphone_tcp as tcp;
 
