@@ -7,6 +7,7 @@
 //!
 //! * [`framing`]: two codecs that put frames on a byte stream, one for streams that lose nothing
 //!   and one for wires that do, and [`framing::link`], which makes a link of a stream and a codec;
+//! * [`address`]: transports named by URL, and the registry that finds them;
 //! * [`faults`]: a seeded wrapper that loses, repeats, reorders, delays and damages frames;
 //! * `conformance` (feature `conformance`): the claims that every adapter has to keep.
 //!
@@ -44,6 +45,7 @@
 //! (A real adapter does not let a sender hear itself, and refuses frames above its
 //! [`Facts::max_frame`]; the conformance suite says so.)
 
+pub mod address;
 mod channel;
 mod channels;
 #[cfg(feature = "conformance")]
@@ -57,3 +59,8 @@ pub use channel::ChannelName;
 pub use channels::{ChannelChanges, Channels, ChannelsOwner};
 pub use error::TransportError;
 pub use link::{ChannelCount, Facts, Frame, Incoming, Link, Outgoing, Transport};
+
+/// The code for authors of adapters, compiled and run.
+#[cfg(all(doctest, feature = "conformance"))]
+#[doc = include_str!("../../../docs/TRANSPORTS.md")]
+struct Transports;

@@ -1,7 +1,7 @@
 //! The hub keeps the claims of every transport, alone and over a bad network.
 //! Not what a hub promises beyond: see `hub.rs`.
 
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use async_trait::async_trait;
 use stringphone_memory::{Hub, Limits};
@@ -44,6 +44,13 @@ async fn two_ports_keep_the_claims() {
 async fn two_ports_with_tiny_queues_and_frames_keep_the_claims() {
     let limits = Limits::default().queue(1).max_frame(16);
     conformance::run(Ports::with(limits)).await.assert();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_suite_as_a_command_ends_with_0_where_the_claims_are_kept() {
+    let code = conformance::main(Ports::with(Limits::default())).await;
+    // Exit codes compare by what they show alone.
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS));
 }
 
 struct Lossy(u64);

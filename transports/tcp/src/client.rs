@@ -16,7 +16,9 @@ use std::{
 use async_trait::async_trait;
 use futures::{FutureExt, Sink, SinkExt, StreamExt, task::AtomicWaker};
 use stringphone_transport::{
-    ChannelChanges, ChannelCount, Channels, Facts, Frame, Link, Transport, TransportError, framing,
+    ChannelChanges, ChannelCount, Channels, Facts, Frame, Link, Transport, TransportError,
+    address::{Address, AddressError, FromAddress, Scheme},
+    framing,
 };
 use tokio::{
     net::TcpStream,
@@ -57,6 +59,16 @@ impl TcpClient {
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+}
+
+impl FromAddress for TcpClient {
+    const SCHEMES: &'static [Scheme] =
+        &[Scheme { name: "tcp", usage: "tcp://HOST:PORT, a room to connect to" }];
+
+    fn from_address(address: &mut Address) -> Result<Self, AddressError> {
+        address.host_alone()?;
+        Ok(Self::new(address.host_and_port(None)?))
     }
 }
 

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use futures::{FutureExt, Sink, Stream, future::BoxFuture};
 use stringphone_transport::{
     ChannelCount, Channels, Facts, Frame, Link, Transport, TransportError,
+    address::{Address, AddressError, FromAddress, Scheme},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -99,6 +100,16 @@ impl TcpRoom {
             Some(local) => TcpListener::bind(local).await,
             None => TcpListener::bind(&self.address).await,
         }
+    }
+}
+
+impl FromAddress for TcpRoom {
+    const SCHEMES: &'static [Scheme] =
+        &[Scheme { name: "tcp-listen", usage: "tcp-listen://ADDRESS:PORT, a room for others" }];
+
+    fn from_address(address: &mut Address) -> Result<Self, AddressError> {
+        address.host_alone()?;
+        Ok(Self::new(address.host_and_port(None)?))
     }
 }
 

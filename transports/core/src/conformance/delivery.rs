@@ -91,7 +91,7 @@ pub(super) async fn too_large(fixture: &mut dyn Fixture) -> Checked {
 pub(super) async fn channels(fixture: &mut dyn Fixture) -> Checked {
     let mut session = Session::open(fixture, &["x", "y"]).await?;
     if session.first.facts.channels == ChannelCount::One {
-        return Ok(Verdict::DoesNotApply);
+        return Ok(Verdict::ONE_CHANNEL);
     }
     session.settle("y").await?;
     let reliable = session.first.facts.reliable && session.second.facts.reliable;
@@ -119,7 +119,7 @@ pub(super) async fn channels(fixture: &mut dyn Fixture) -> Checked {
 pub(super) async fn late_channel(fixture: &mut dyn Fixture) -> Checked {
     let mut session = Session::open(fixture, &["x"]).await?;
     if session.first.facts.channels == ChannelCount::One {
-        return Ok(Verdict::DoesNotApply);
+        return Ok(Verdict::ONE_CHANNEL);
     }
     let late = ["late", "later", "last"];
     session.open_channels(&late);
@@ -133,7 +133,7 @@ pub(super) async fn late_channel(fixture: &mut dyn Fixture) -> Checked {
 pub(super) async fn reopened(fixture: &mut dyn Fixture) -> Checked {
     let mut session = Session::open(fixture, &["x", "y"]).await?;
     if session.first.facts.channels == ChannelCount::One {
-        return Ok(Verdict::DoesNotApply);
+        return Ok(Verdict::ONE_CHANNEL);
     }
     session.close_channels(&["x"]);
     session.settle("y").await?;

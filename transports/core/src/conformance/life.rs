@@ -49,7 +49,7 @@ pub(super) async fn closing_arrives(fixture: &mut dyn Fixture) -> Checked {
     for from_first in [true, false] {
         let Session { first, second, .. } = Session::open(fixture, &["x"]).await?;
         if !(first.facts.reliable && second.facts.reliable) {
-            return Ok(Verdict::DoesNotApply);
+            return Ok(Verdict::UNRELIABLE);
         }
         let (sender, receiver) = if from_first { (first, second) } else { (second, first) };
         if let Some(failure) = lost_by_closing(sender, receiver).await {
@@ -95,7 +95,7 @@ pub(super) async fn back_pressure(fixture: &mut dyn Fixture) -> Checked {
     for from_first in [true, false] {
         let Session { first, second, .. } = Session::open(fixture, &["x"]).await?;
         if !(first.facts.reliable && second.facts.reliable) {
-            return Ok(Verdict::DoesNotApply);
+            return Ok(Verdict::UNRELIABLE);
         }
         let (mut sender, silent) = if from_first { (first, second) } else { (second, first) };
         let len = sender.facts.max_frame.clamp(1, 16 * 1024);
@@ -199,7 +199,7 @@ pub(super) async fn cut(fixture: &mut dyn Fixture) -> Checked {
         failures.extend(notices("the second end", &mut second).await);
     }
     match (ends, failures.is_empty()) {
-        (Ends::Neither, _) => Ok(Verdict::DoesNotApply),
+        (Ends::Neither, _) => Ok(Verdict::DoesNotApply("the fixture cannot cut")),
         (_, true) => Ok(Verdict::Holds),
         (_, false) => Err(failures),
     }

@@ -22,8 +22,11 @@
 //! conformance::run(MyFixture(my_adapter)).await.assert();
 //! # }
 //! ```
+//!
+//! That is a test. [`main`] makes a command of the same fixture, with a report to read.
 
 pub mod claims;
+mod command;
 mod delivery;
 mod judge;
 mod life;
@@ -37,7 +40,10 @@ use async_trait::async_trait;
 use futures::future::{FutureExt, LocalBoxFuture};
 use tokio::time::timeout;
 
-pub use self::report::{Outcome, Report};
+pub use self::{
+    command::main,
+    report::{Outcome, Report},
+};
 
 use self::{report::Failure, watched::Watched};
 use crate::{Transport, TransportError};
@@ -103,7 +109,12 @@ type Checked = Result<Verdict, Vec<Failure>>;
 
 enum Verdict {
     Holds,
-    DoesNotApply,
+    DoesNotApply(&'static str),
+}
+
+impl Verdict {
+    const UNRELIABLE: Self = Self::DoesNotApply("the link is not reliable");
+    const ONE_CHANNEL: Self = Self::DoesNotApply("the link has one channel");
 }
 
 struct Check {

@@ -5,6 +5,8 @@ use std::fmt;
 
 use super::{Checked, Verdict};
 
+const NOT_REACHED: &str = "another claim has to hold first";
+
 /// What the suite found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -16,8 +18,8 @@ pub struct Report {
 pub enum Outcome {
     /// It holds.
     Holds,
-    /// It does not apply to this adapter, or the fixture cannot bring it about.
-    DoesNotApply,
+    /// It does not apply to this adapter, or the fixture cannot bring it about: for this reason.
+    DoesNotApply(&'static str),
     /// It does not hold, for these reasons.
     Fails(Vec<String>),
 }
@@ -68,8 +70,11 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, claims: &'static [&'static str], result: Checked) {
+        let about = |failure: &Failure| failure.claim.is_none_or(|claim| claims.contains(&claim));
         let otherwise = match &result {
-            Ok(Verdict::DoesNotApply) => Outcome::DoesNotApply,
+            Ok(Verdict::DoesNotApply(why)) => Outcome::DoesNotApply(why),
+            // What other checks are about kept this one from its end.
+            Err(failures) if !failures.iter().any(about) => Outcome::DoesNotApply(NOT_REACHED),
             _ => Outcome::Holds,
         };
         claims.iter().for_each(|claim| self.list(claim, &otherwise));
@@ -105,7 +110,7 @@ impl fmt::Display for Report {
         for (claim, outcome) in self.outcomes() {
             match outcome {
                 Outcome::Holds => writeln!(f, "   ok  {claim}")?,
-                Outcome::DoesNotApply => writeln!(f, "    -  {claim}")?,
+                Outcome::DoesNotApply(why) => writeln!(f, "    -  {claim}: {why}")?,
                 Outcome::Fails(reasons) => writeln!(f, "FAILS  {claim}: {}", reasons.join("; "))?,
             }
         }

@@ -29,8 +29,8 @@ use crate::{ChannelName, Frame};
 /// Bytes of the length of a channel's name.
 const CHANNEL_LEN: usize = 1;
 
-/// The largest body, in bytes, with frames of `max_frame`.
-const fn max_body(max_frame: usize) -> usize {
+/// The largest body of [`put_body`], in bytes, with frames of `max_frame`.
+pub const fn max_body(max_frame: usize) -> usize {
     max_frame.saturating_add(CHANNEL_LEN + ChannelName::MAX)
 }
 
@@ -40,18 +40,23 @@ fn body_len(frame: &Frame) -> usize {
 }
 
 /// Writes `u8 channel length · channel · frame`; length 0 stands for no channel.
-fn put_body(frame: &Frame, to: &mut impl BufMut) {
+///
+/// Both codecs put this body on a stream; it is also what a medium of packets carries in one.
+pub fn put_body(frame: &Frame, to: &mut impl BufMut) {
     let channel = channel(frame);
     to.put_u8(u8::try_from(channel.len()).unwrap_or(0)); // a name has at most 64 bytes
     to.put_slice(channel);
     to.put_slice(&frame.bytes);
 }
 
-/// Reads what [`put_body`] wrote, or says what is wrong with it.
+/// Reads what [`put_body`] wrote.
 ///
 /// The frame is a copy: one that shared the read buffer would keep all of it in memory, many times
 /// what those who bound frames by their length count.
-fn take_body(body: &[u8], max_frame: usize) -> Result<Frame, &'static str> {
+///
+/// # Errors
+/// What is wrong with the body, or that its frame has more than `max_frame` bytes.
+pub fn take_body(body: &[u8], max_frame: usize) -> Result<Frame, &'static str> {
     let (len, rest) = body.split_first().ok_or("there is no channel length")?;
     let (channel, bytes) = rest
         .split_at_checked(usize::from(*len))
