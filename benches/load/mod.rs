@@ -1,5 +1,6 @@
-//! Two V2 topics under load, over memory, on all cores there are. Not here: what it is compared
+//! Two V2 topics under load, over any link, on all cores there are. Not here: what it is compared
 //! with.
+#![allow(dead_code, reason = "each benchmark uses its part")]
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -7,22 +8,30 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::StreamExt;
 use stringphone::memory::Hub;
-use stringphone::{Identity, InviteOptions, Topic, TopicHandle};
+use stringphone::{Attach, Identity, InviteOptions, Topic, TopicHandle};
 
 /// Messages under way at the same time, at most.
 const OUTSTANDING: usize = 8_192;
 
 type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// The founder of a topic and a member, each an actor on an arbiter of its own.
+/// The founder of a topic and a member over memory, each an actor on an arbiter of its own.
 pub(crate) async fn pair() -> Fallible<(TopicHandle, TopicHandle)> {
     let hub = Hub::new();
+    pair_over(hub.port("phone"), hub.port("lamp")).await
+}
+
+/// The founder of a topic and a member over these links, each an actor on an arbiter of its own.
+pub(crate) async fn pair_over(
+    near: impl Into<Attach>,
+    far: impl Into<Attach>,
+) -> Fallible<(TopicHandle, TopicHandle)> {
     let identity = |number| Identity::from_seed(&[number; 32]);
     let phone = Topic::found("load", identity(1)).queue(2 * OUTSTANDING).start()?;
-    phone.attach(hub.port("phone")).await?;
+    phone.attach(near).await?;
     let invitation = phone.invite(InviteOptions::default()).await?;
     let lamp = Topic::invited(invitation, identity(2)).queue(2 * OUTSTANDING).start()?;
-    lamp.attach(hub.port("lamp")).await?;
+    lamp.attach(far).await?;
     lamp.ready().await?;
     Ok((phone, lamp))
 }

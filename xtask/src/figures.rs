@@ -1,34 +1,38 @@
 //! `cargo xtask figures`: runs the benchmarks and prints one table.
 //!
-//! An area is a benchmark of the root package, or of `benches/peers/` if that is asked for. It
-//! prints a line of JSON for each figure, like
+//! An area is a benchmark of a package of the workspace, or of `benches/peers/` if that is asked
+//! for. It prints a line of JSON for each figure, like
 //! `{"id":"tcp.latency","figure":"80 µs","goal":"≤ 100 µs","met":true}`, where goal and met are
 //! null when there is no goal. All other lines are for whoever watches.
 
 use serde_json::Value;
 
 use crate::metadata;
+use crate::needs;
 use crate::steps::{Steps, cargo};
 
-/// A package with benchmarks.
-#[derive(Debug, PartialEq)]
-struct Suite {
-    package: &'static str,
-    manifest: &'static str,
-}
+/// The manifest of a workspace with benchmarks.
+type Suite = &'static str;
 
-const OURS: Suite = Suite { package: "stringphone", manifest: "Cargo.toml" };
-const PEERS: Suite = Suite { package: "stringphone-peers", manifest: "benches/peers/Cargo.toml" };
+const OURS: Suite = "Cargo.toml";
+const PEERS: Suite = "benches/peers/Cargo.toml";
+
+/// A benchmark, and the package that it belongs to.
+#[derive(Clone, Debug, PartialEq)]
+struct Area {
+    name: String,
+    package: String,
+}
 
 pub(crate) fn run(args: &[&str], steps: &mut Steps) -> Result<(), String> {
     let (suite, areas) = asked_for(args);
-    let known = known_areas(&suite)?;
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let known = known_areas(suite)?;
+    needs::ensure(steps, needs::FOR_TESTS)?;
     let mut figures = Vec::new();
     let outcome = wanted(areas, &known)?.into_iter().try_for_each(|area| {
-        steps.begin(area);
+        steps.begin(&area.name);
         eprintln!("an optimised build, then the measurements: this takes minutes");
-        figures.append(&mut measure(steps, &suite, area)?);
+        figures.append(&mut measure(steps, suite, &area)?);
         steps.end();
         Ok(())
     });
@@ -47,34 +51,32 @@ fn asked_for<'a>(args: &'a [&'a str]) -> (Suite, &'a [&'a str]) {
     }
 }
 
-fn known_areas(suite: &Suite) -> Result<Vec<String>, String> {
-    let packages = metadata::packages(suite.manifest)?;
-    let measured = packages.iter().filter(|package| package.name == suite.package);
-    let areas: Vec<_> =
-        measured.flat_map(|package| package.targets_of("bench")).map(str::to_owned).collect();
-    if areas.is_empty() {
-        return Err(format!(
-            "{} has no benchmarks; add a [[bench]] to its Cargo.toml.",
-            suite.package
-        ));
-    }
-    Ok(areas)
+fn known_areas(suite: Suite) -> Result<Vec<Area>, String> {
+    let packages = metadata::packages(suite)?;
+    let areas = packages.iter().flat_map(|package| {
+        package
+            .targets_of("bench")
+            .map(|name| Area { name: name.to_owned(), package: package.name.clone() })
+    });
+    Ok(areas.collect())
 }
 
-fn wanted<'a>(areas: &[&str], known: &[&'a str]) -> Result<Vec<&'a str>, String> {
+fn wanted(areas: &[&str], known: &[Area]) -> Result<Vec<Area>, String> {
     if areas.is_empty() {
         return Ok(known.to_vec());
     }
     let find = |area: &&str| {
-        known.iter().copied().find(|name| name == area).ok_or_else(|| {
-            format!("There are no figures for `{area}`. There are for: {}.", known.join(", "))
+        known.iter().find(|known| known.name == *area).cloned().ok_or_else(|| {
+            let names: Vec<&str> = known.iter().map(|known| known.name.as_str()).collect();
+            format!("There are no figures for `{area}`. There are for: {}.", names.join(", "))
         })
     };
     areas.iter().map(find).collect()
 }
 
-fn measure(steps: &mut Steps, suite: &Suite, area: &str) -> Result<Vec<Figure>, String> {
-    let mut command = cargo(&["bench", "--manifest-path", suite.manifest, "-p", suite.package]);
+fn measure(steps: &mut Steps, suite: Suite, area: &Area) -> Result<Vec<Figure>, String> {
+    let Area { name: area, package } = area;
+    let mut command = cargo(&["bench", "--manifest-path", suite, "-p", package]);
     command.args(["--all-features", "--bench", area]);
     // The peers are a workspace of their own, which would build into a directory of its own.
     command.arg("--target-dir").arg(metadata::target_dir()?);
@@ -214,9 +216,11 @@ mod tests {
 
     #[test]
     fn an_unknown_area_is_answered_with_the_known_ones() {
-        assert_eq!(wanted(&[], &["bus", "tcp"]).unwrap(), ["bus", "tcp"]);
-        assert_eq!(wanted(&["tcp"], &["bus", "tcp"]).unwrap(), ["tcp"]);
-        let problem = wanted(&["pigeon"], &["bus", "tcp"]).unwrap_err();
+        let area = |name: &str| Area { name: name.into(), package: "p".into() };
+        let known = ["bus", "tcp"].map(area);
+        assert_eq!(wanted(&[], &known).unwrap(), known);
+        assert_eq!(wanted(&["tcp"], &known).unwrap(), known[1..]);
+        let problem = wanted(&["pigeon"], &known).unwrap_err();
         assert!(problem.contains("`pigeon`") && problem.contains("bus, tcp"), "{problem}");
     }
 }

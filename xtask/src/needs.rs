@@ -55,8 +55,34 @@ pub(crate) const DENY: Need = Need {
     install: Install::Cargo("cargo-deny", "0.20.2", "2 minutes"),
 };
 
-/// For the tests themselves. Brokers, port emulators and the like belong here.
-pub(crate) const FOR_TESTS: &[Need] = &[];
+/// For the tests themselves, which start these on free ports of the loopback and end them.
+pub(crate) const FOR_TESTS: &[Need] = &[
+    Need {
+        what: "mosquitto, an MQTT broker",
+        // Debian puts it where only root's PATH leads.
+        probe: &["sh", "-c", "PATH=$PATH:/usr/sbin mosquitto -h"],
+        says: "mosquitto version",
+        install: Install::Apt("mosquitto"),
+    },
+    Need {
+        what: "mosquitto_pub, which speaks to it",
+        probe: &["sh", "-c", "mosquitto_pub --help; true"],
+        says: "mosquitto_pub is",
+        install: Install::Apt("mosquitto-clients"),
+    },
+    Need {
+        what: "nats-server",
+        probe: &["nats-server", "--version"],
+        says: "nats-server",
+        install: Install::Apt("nats-server"),
+    },
+    Need {
+        what: "socat, which joins pseudo-terminals",
+        probe: &["socat", "-V"],
+        says: "socat version",
+        install: Install::Apt("socat"),
+    },
+];
 
 pub(crate) const FOR_FIRMWARE: &[Need] = &[
     EMBEDDED_TARGET,

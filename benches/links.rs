@@ -1,0 +1,224 @@
+//! What V2 topics carry over real links, against the bare client of each, on the same two cores as
+//! the server; and what joining costs on a small one. Not what an adapter costs by itself.
+//!
+//! `cargo bench --all-features --bench links`
+//!
+//! *Under load* is one `publish` after the other until back-pressure refuses. The bare client sends
+//! each message by itself, as its users do, and is held to the same number under way.
+
+mod load;
+mod measure;
+
+use std::error::Error;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use measure::{goal, median, quantile, watch};
+use stringphone::memory::{Hub, Limits};
+use stringphone::tcp::Tcp;
+use stringphone::transport::{Channels, Facts, Frame, Link, Transport, TransportError};
+use stringphone::{Attach, Identity, InviteOptions, Suite, Topic};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
+
+type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+const BODY: usize = 64;
+/// In each of so many rounds, in turns with the bare client.
+const MESSAGES: usize = 64 * 1_024;
+const ROUNDS: usize = 8;
+const AT_LEISURE: usize = 200;
+/// What one signature and one check cost on the machine, in microseconds: measured here as well.
+const CRYPTO_ROUNDS: u32 = 2_000;
+
+fn main() -> Fallible<()> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        join_over_222_bytes().await?;
+        let crypto = signature_and_check();
+        over_tcp(crypto).await
+    })
+}
+
+/// Frames and bytes of a join by invitation, with a post-quantum key, over a LoRa modem's frames.
+async fn join_over_222_bytes() -> Fallible<()> {
+    for (id, suite) in [("x25519", Suite::X25519), ("post_quantum", Suite::XWing)] {
+        let (hub, heard) = (Hub::with(Limits::default().max_frame(222)), Heard::default());
+        let keeper = Topic::found("load", Identity::from_seed(&[1; 32])).suite(suite).start()?;
+        keeper.attach(Tapped { inner: hub.port("keeper"), heard: heard.clone() }).await?;
+        let invitation = keeper.invite(InviteOptions::default()).await?;
+        let lamp = Topic::invited(invitation, Identity::from_seed(&[2; 32])).start()?;
+        lamp.attach(hub.port("lamp")).await?;
+        lamp.ready().await?;
+        let heard = heard.lock().map_err(|_| "a panic")?.clone();
+        let bytes: usize = heard.iter().sum();
+        let figure = format!("{} frames, {bytes} B, both ways", heard.len());
+        watch(&format!("links.join_222.{id}"), &figure);
+    }
+    Ok(())
+}
+
+type Heard = Arc<Mutex<Vec<usize>>>;
+
+/// Counts what crosses a link, both ways.
+struct Tapped<T> {
+    inner: T,
+    heard: Heard,
+}
+
+#[async_trait]
+impl<T: Transport> Transport for Tapped<T> {
+    fn facts(&self) -> Facts {
+        self.inner.facts()
+    }
+
+    async fn connect(&mut self, channels: Channels) -> Result<Link, TransportError> {
+        let link = self.inner.connect(channels).await?;
+        let count = |heard: &Heard| {
+            let heard = heard.clone();
+            move |frame: &Frame| {
+                if let Ok(mut heard) = heard.lock() {
+                    heard.push(frame.bytes.len());
+                }
+            }
+        };
+        let (came, went) = (count(&self.heard), count(&self.heard));
+        let incoming = link.incoming.inspect(move |item| {
+            item.as_ref().map(&came).unwrap_or_default();
+        });
+        let outgoing = link.outgoing.with(move |frame: Frame| {
+            went(&frame);
+            futures::future::ok::<_, TransportError>(frame)
+        });
+        Ok(Link::new(incoming, outgoing))
+    }
+}
+
+/// What nobody can save who signs each message, in microseconds.
+fn signature_and_check() -> f64 {
+    use ed25519_dalek::{Signer, SigningKey};
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let before = Instant::now();
+    for number in 0..CRYPTO_ROUNDS {
+        let message = number.to_be_bytes().repeat(16);
+        let signature = key.sign(&message);
+        std::hint::black_box(key.verifying_key().verify_strict(&message, &signature)).ok();
+    }
+    before.elapsed().as_secs_f64() * 1e6 / f64::from(CRYPTO_ROUNDS)
+}
+
+/// The same two measurements for every link.
+struct Compared<'a> {
+    id: &'a str,
+    crypto: f64,
+    /// The bare client's microseconds a message, round by round.
+    bare: Vec<f64>,
+    ours: Vec<f64>,
+}
+
+impl Compared<'_> {
+    fn load(&self) {
+        let ratio = median(self.bare.iter().zip(&self.ours).map(|(bare, ours)| bare / ours));
+        let figure = format!(
+            "{ratio:.1} × as many: {:.0} messages a second, the bare client {:.0}",
+            1e6 / median(self.ours.iter().copied()),
+            1e6 / median(self.bare.iter().copied()),
+        );
+        goal(&format!("links.{}.load", self.id), &figure, "≥ 8 ×", ratio >= 8.0);
+    }
+
+    fn latency(&self, ours: &[f64], bare: &[f64]) {
+        let part = |of: &[f64], part| quantile(of.iter().copied(), part);
+        let allowed = 1.25 * (part(bare, 0.5) + self.crypto);
+        let figure = format!(
+            "p50 {:.0} µs, p99 {:.0} µs; the bare client {:.0} and {:.0}, one signature and check {:.0}",
+            part(ours, 0.5),
+            part(ours, 0.99),
+            part(bare, 0.5),
+            part(bare, 0.99),
+            self.crypto
+        );
+        let wanted = format!("p50 ≤ {allowed:.0} µs");
+        let met = part(ours, 0.5) <= allowed;
+        goal(&format!("links.{}.latency", self.id), &figure, &wanted, met);
+    }
+}
+
+/// A client that sends each message by itself.
+#[async_trait]
+trait Bare {
+    /// Sends so many, at most `OUTSTANDING` under way, and waits until all have arrived.
+    async fn pass(&mut self, body: &Bytes, messages: usize) -> Fallible<Duration>;
+}
+
+async fn compare(
+    id: &str,
+    crypto: f64,
+    mut bare: impl Bare,
+    near: impl Into<Attach>,
+    far: impl Into<Attach>,
+) -> Fallible<()> {
+    let body = Bytes::from(vec![7; BODY]);
+    let (phone, lamp) = load::pair_over(near, far).await?;
+    let mut compared = Compared { id, crypto, bare: Vec::new(), ours: Vec::new() };
+    let micros = |passed: Duration, messages: usize| passed.as_secs_f64() * 1e6 / messages as f64;
+    for _ in 0..ROUNDS {
+        let fewer = MESSAGES / 8;
+        compared.bare.push(micros(bare.pass(&body, fewer).await?, fewer));
+        compared.ours.push(micros(load::pass(&phone, &lamp, &body, MESSAGES).await?, MESSAGES));
+    }
+    compared.load();
+    let ours = load::at_leisure(&phone, &lamp, &body, AT_LEISURE).await?;
+    let mut theirs = Vec::new();
+    for _ in 0..AT_LEISURE {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        theirs.push(bare.pass(&body, 1).await?.as_secs_f64() * 1e6);
+    }
+    compared.latency(&ours, &theirs);
+    Ok(())
+}
+
+async fn over_tcp(crypto: f64) -> Fallible<()> {
+    let mut room = Tcp::listen("127.0.0.1:0");
+    let address = room.bind().await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let near = TcpStream::connect(listener.local_addr()?).await?;
+    let (far, _) = listener.accept().await?;
+    let framed = |stream: TcpStream| {
+        stream.set_nodelay(true)?;
+        Ok::<_, std::io::Error>(Framed::new(stream, LengthDelimitedCodec::new()))
+    };
+    let bare = BareTcp { near: framed(near)?, far: framed(far)? };
+    compare("tcp", crypto, bare, room, Tcp::connect(address)).await
+}
+
+struct BareTcp {
+    near: Framed<TcpStream, LengthDelimitedCodec>,
+    far: Framed<TcpStream, LengthDelimitedCodec>,
+}
+
+#[async_trait]
+impl Bare for BareTcp {
+    async fn pass(&mut self, body: &Bytes, messages: usize) -> Fallible<Duration> {
+        let before = Instant::now();
+        let Self { near, far } = self;
+        let sending = async {
+            for _ in 0..messages {
+                near.send(body.clone()).await?;
+            }
+            Ok::<_, std::io::Error>(())
+        };
+        let receiving = async {
+            for _ in 0..messages {
+                far.next().await.ok_or(std::io::ErrorKind::UnexpectedEof)??;
+            }
+            Ok::<_, std::io::Error>(())
+        };
+        futures::try_join!(sending, receiving)?;
+        Ok(before.elapsed())
+    }
+}
