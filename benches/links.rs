@@ -17,12 +17,21 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use measure::{goal, median, quantile, watch};
+use rumqttc::mqttbytes::QoS;
+use rumqttc::{AsyncClient, Event as MqttEvent, Incoming, MqttOptions};
 use stringphone::memory::{Hub, Limits};
+use stringphone::mqtt::Mqtt;
+use stringphone::nats::Nats;
 use stringphone::tcp::Tcp;
 use stringphone::transport::{Channels, Facts, Frame, Link, Transport, TransportError};
 use stringphone::{Attach, Identity, InviteOptions, Suite, Topic};
+use stringphone_servers::mosquitto::Settings;
+use stringphone_servers::nats::Nats as NatsServer;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
+use tokio_util::task::AbortOnDropHandle;
 
 type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -31,6 +40,8 @@ const BODY: usize = 64;
 const MESSAGES: usize = 64 * 1_024;
 const ROUNDS: usize = 8;
 const AT_LEISURE: usize = 200;
+/// Messages of a bare client that are under way at the same time, at most.
+const UNDER_WAY: usize = 1_024;
 /// What one signature and one check cost on the machine, in microseconds: measured here as well.
 const CRYPTO_ROUNDS: u32 = 2_000;
 
@@ -40,6 +51,8 @@ fn main() -> Fallible<()> {
     runtime.block_on(async {
         join_over_222_bytes().await?;
         let crypto = signature_and_check();
+        over_mqtt(crypto).await?;
+        over_nats(crypto).await?;
         over_tcp(crypto).await
     })
 }
@@ -151,7 +164,7 @@ impl Compared<'_> {
 /// A client that sends each message by itself.
 #[async_trait]
 trait Bare {
-    /// Sends so many, at most `OUTSTANDING` under way, and waits until all have arrived.
+    /// Sends so many, one after the other, and waits until all have arrived.
     async fn pass(&mut self, body: &Bytes, messages: usize) -> Fallible<Duration>;
 }
 
@@ -217,6 +230,124 @@ impl Bare for BareTcp {
                 far.next().await.ok_or(std::io::ErrorKind::UnexpectedEof)??;
             }
             Ok::<_, std::io::Error>(())
+        };
+        futures::try_join!(sending, receiving)?;
+        Ok(before.elapsed())
+    }
+}
+
+/// By QoS 1, by way of mosquitto, which drops nothing.
+async fn over_mqtt(crypto: f64) -> Fallible<()> {
+    let broker = Settings::default()
+        .with_line("max_queued_messages 0")
+        .with_line("set_tcp_nodelay true")
+        .start();
+    let mqtt = || Mqtt::broker(format!("127.0.0.1:{}", broker.port()));
+    let bare = BareMqtt::connect(broker.port()).await?;
+    compare("mqtt", crypto, bare, mqtt(), mqtt()).await
+}
+
+struct BareMqtt {
+    client: AsyncClient,
+    heard: mpsc::UnboundedReceiver<()>,
+    _polling: [AbortOnDropHandle<()>; 2],
+}
+
+impl BareMqtt {
+    async fn connect(port: u16) -> Fallible<Self> {
+        let client = |name: &str| {
+            let mut options = MqttOptions::new(name, ("127.0.0.1", port));
+            options.set_keep_alive(30);
+            AsyncClient::builder(options).capacity(UNDER_WAY).build()
+        };
+        let ((near, mut sending), (far, mut hearing)) = (client("near"), client("far"));
+        far.subscribe("bare", QoS::AtLeastOnce).await?;
+        let (tell, mut heard) = mpsc::unbounded_channel();
+        let polling = [
+            tokio::spawn(async move { while sending.poll().await.is_ok() {} }),
+            tokio::spawn(async move {
+                while let Ok(event) = hearing.poll().await {
+                    if matches!(event, MqttEvent::Incoming(Incoming::Publish(_))) {
+                        let _ = tell.send(());
+                    }
+                }
+            }),
+        ];
+        // Until it listens, nothing arrives.
+        let options = || rumqttc::PublishOptions::new(QoS::AtLeastOnce);
+        while timeout(Duration::from_millis(50), heard.recv()).await.is_err() {
+            near.publish("bare", "settle", options()).await?;
+        }
+        while timeout(Duration::from_millis(200), heard.recv()).await.is_ok() {}
+        Ok(Self { client: near, heard, _polling: polling.map(AbortOnDropHandle::new) })
+    }
+}
+
+#[async_trait]
+impl Bare for BareMqtt {
+    async fn pass(&mut self, body: &Bytes, messages: usize) -> Fallible<Duration> {
+        let before = Instant::now();
+        let Self { client, heard, .. } = self;
+        let sending = async {
+            for _ in 0..messages {
+                let options = rumqttc::PublishOptions::new(QoS::AtLeastOnce);
+                client.publish("bare", body.clone(), options).await?;
+            }
+            Ok::<_, Box<dyn Error + Send + Sync>>(())
+        };
+        let receiving = async {
+            for _ in 0..messages {
+                heard.recv().await.ok_or("the client ended")?;
+            }
+            Ok(())
+        };
+        futures::try_join!(sending, receiving)?;
+        Ok(before.elapsed())
+    }
+}
+
+async fn over_nats(crypto: f64) -> Fallible<()> {
+    let server = NatsServer::start();
+    let bare = BareNats::connect(&server.address()).await?;
+    let nats = || Nats::connect(server.address());
+    compare("nats", crypto, bare, nats(), nats()).await
+}
+
+struct BareNats {
+    client: async_nats::Client,
+    heard: async_nats::Subscriber,
+}
+
+impl BareNats {
+    async fn connect(address: &str) -> Fallible<Self> {
+        let far = async_nats::connect(address).await?;
+        let heard = far.subscribe("bare").await?;
+        far.flush().await?;
+        Ok(Self { client: async_nats::connect(address).await?, heard })
+    }
+}
+
+#[async_trait]
+impl Bare for BareNats {
+    async fn pass(&mut self, body: &Bytes, messages: usize) -> Fallible<Duration> {
+        let before = Instant::now();
+        let Self { client, heard } = self;
+        // It has no back-pressure of its own, and drops what a subscriber does not fetch in time.
+        let places = Semaphore::new(UNDER_WAY);
+        let sending = async {
+            for _ in 0..messages {
+                places.acquire().await?.forget();
+                client.publish("bare", body.clone()).await?;
+            }
+            client.flush().await?;
+            Ok::<_, Box<dyn Error + Send + Sync>>(())
+        };
+        let receiving = async {
+            for _ in 0..messages {
+                heard.next().await.ok_or("the client ended")?;
+                places.add_permits(1);
+            }
+            Ok(())
         };
         futures::try_join!(sending, receiving)?;
         Ok(before.elapsed())

@@ -77,7 +77,7 @@ pub use error::TopicError;
 pub use event::{Event, LinkId, Participant, Stats};
 pub use feed::Lagged;
 pub use payload::{Payload, PayloadError};
-pub use relay::{Relay, RelayHandle, RelayLimits, RelayStats};
+pub use relay::{Relay, RelayHandle, RelayLimits, RelayLink, RelayStats};
 pub use subscription::{
     Delivery, Events, ReceiveError, Received, Subscription, Unverified, UnverifiedMessages,
 };

@@ -144,12 +144,31 @@ fn two_relays_carry_a_house_over_a_link_of_their_own() -> Test {
 fn a_topic_of_the_same_process_takes_part_through_a_port_of_its_own() -> Test {
     in_virtual_time(async {
         let (upstairs, downstairs, inside) = (Hub::new(), Hub::new(), Hub::new());
-        let _relay = relay(&[&upstairs, &downstairs, &inside], "relay").await?;
+        let relay = Relay::new()
+            .link(Carrier::start(upstairs.port("relay")))
+            .link(Carrier::start(downstairs.port("relay")))
+            .inside(Carrier::start(inside.port("relay")))
+            .limits(stringphone::RelayLimits { frames: 20, bytes: 1_000_000 })
+            .start(["house"])
+            .await?;
         let gateway = founded(&inside).await?;
         let lamp = invited(&gateway, &downstairs).await?;
         let mut inbox = gateway.subscribe_raw().await?;
         lamp.publish_raw("hello").await?;
         assert_eq!(&next(&mut inbox).await.body[..], b"hello");
+        // It is not held to what others may send, and what it says last gets out.
+        let mut inbox = lamp.subscribe_raw().await?;
+        for number in 0..100_u8 {
+            gateway.publish_raw(vec![number]).await?;
+            tokio::task::yield_now().await;
+        }
+        gateway.stop().await?;
+        relay.settle().await?;
+        assert!(relay.links().await?.iter().all(|link| link.up), "{:?}", relay.links().await?);
+        drop(relay);
+        for number in 0..100_u8 {
+            assert_eq!(next(&mut inbox).await.body, vec![number]);
+        }
         Ok(())
     })
 }

@@ -5,12 +5,14 @@ mod cli;
 mod commands;
 mod console;
 mod control;
+mod ends;
 mod failure;
 mod home;
 mod node;
 mod report;
 mod secret;
 mod text;
+mod via;
 
 use std::env;
 use std::io;

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-use crate::text;
+use crate::{text, via};
 
 /// What an invitation begins with.
 const SCHEME: &str = "stringphone:v2/";
@@ -63,6 +63,9 @@ pub(crate) fn refuse_in(arguments: impl Iterator<Item = OsString>) -> Result<(),
         arguments.map(|argument| Zeroizing::new(argument.to_string_lossy().into_owned())).collect();
     let joining = arguments.iter().any(|argument| argument.as_str() == "join");
     let by_pin = arguments.iter().any(|argument| argument.starts_with("--pin"));
+    // A message may be what it likes.
+    let opening =
+        arguments.iter().any(|argument| matches!(argument.as_str(), "up" | "join" | "relay"));
     let refused = |what: &str, instead: &str| {
         Err(Failure::Usage(format!(
             "{what} does not belong on the command line: everybody on this machine can see it \
@@ -74,6 +77,11 @@ pub(crate) fn refuse_in(arguments: impl Iterator<Item = OsString>) -> Result<(),
             let instead = "give it to `stringphone join` when that asks, on standard input, or \
                            with --invitation-file PATH";
             return refused("an invitation", instead);
+        }
+        if opening && via::holds_password(argument) {
+            let instead = "put it into a file that nobody else can read: behind the address, \
+                           ?password-file=PATH names it";
+            return refused("a password", instead);
         }
         let value = argument.strip_prefix("--pin=").unwrap_or(argument);
         if joining && by_pin && value.parse::<Pin>().is_ok() {
@@ -187,6 +195,10 @@ mod tests {
             &["join", "--pin", "402917"],
             &["join", "--pin=402 917"],
             &["join", "402-917", "--pin"],
+            &["up", "--via", "mqtt://me:hunter2@broker"],
+            &["up", "--via=mqtt://me:hunter2@broker"],
+            &["join", "home", "mqtt://me:hunter2@broker"],
+            &["relay", "home", "--peer=mqtt://me:hunter2@broker"],
         ] {
             assert!(refused(wrong), "{wrong:?}");
         }
@@ -196,6 +208,8 @@ mod tests {
             &["join", "--pin"],
             &["join", "--pin-file", "/run/pin", "hub:7000"],
             &["send", "call stringphone: v2"],
+            &["send", "http://me:hunter2@printer"],
+            &["up", "--via", "mqtt://me@broker:1883/a@b"],
         ] {
             assert!(!refused(right), "{right:?}");
         }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use actix::prelude::*;
 use bytes::Bytes;
 use futures::stream::poll_fn;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::RelayStats;
 use super::engine::Engine;
+use super::{RelayLink, RelayStats};
 use crate::carrier::{Inbound, OpenChannel, Outbound, pieces};
 
 pub(super) struct RelayActor {
@@ -19,6 +19,7 @@ pub(super) struct RelayActor {
     channels: BTreeMap<String, Vec<Way>>,
     /// Cancelled once nobody holds the relay any more.
     stopped: CancellationToken,
+    links: Vec<RelayLink>,
 }
 
 /// A channel on a link, as a relay uses it.
@@ -36,8 +37,15 @@ impl Way {
 }
 
 impl RelayActor {
-    pub(super) fn new(engine: Engine, stopped: CancellationToken) -> Self {
-        Self { engine, channels: BTreeMap::new(), stopped }
+    pub(super) fn new(engine: Engine, links: Vec<RelayLink>, stopped: CancellationToken) -> Self {
+        Self { engine, channels: BTreeMap::new(), stopped, links }
+    }
+
+    fn link_is(&mut self, link: usize, up: bool, reason: &str) {
+        if let Some(link) = self.links.get_mut(link) {
+            link.up = up;
+            tracing::debug!(link = link.name, up, reason, "a relay's link");
+        }
     }
 
     fn forward(&mut self, heard: &Heard, frame: Bytes) {
@@ -79,10 +87,8 @@ impl StreamHandler<Heard> for RelayActor {
             Inbound::Lost(frames) => {
                 self.engine.stats.lost = self.engine.stats.lost.saturating_add(frames);
             }
-            Inbound::Up => tracing::debug!(link = heard.link, "a relay's link is up"),
-            Inbound::Down(down) => {
-                tracing::debug!(link = heard.link, reason = down.reason, "a relay's link is down");
-            }
+            Inbound::Up => self.link_is(heard.link, true, ""),
+            Inbound::Down(down) => self.link_is(heard.link, false, &down.reason),
         }
     }
 
@@ -127,5 +133,37 @@ impl Handler<Tell> for RelayActor {
 
     fn handle(&mut self, _: Tell, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.engine.stats)
+    }
+}
+
+/// Asks how the links are.
+#[derive(Message)]
+#[rtype(result = "Vec<RelayLink>")]
+pub(super) struct TellLinks;
+
+impl Handler<TellLinks> for RelayActor {
+    type Result = MessageResult<TellLinks>;
+
+    fn handle(&mut self, _: TellLinks, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.links.clone())
+    }
+}
+
+/// Asks each link that is up to tell once it has taken everything.
+#[derive(Message)]
+#[rtype(result = "Vec<oneshot::Receiver<()>>")]
+pub(super) struct Flush;
+
+impl Handler<Flush> for RelayActor {
+    type Result = MessageResult<Flush>;
+
+    fn handle(&mut self, _: Flush, _: &mut Self::Context) -> Self::Result {
+        let ways = self.channels.values().flat_map(|ways| ways.iter().zip(&self.links));
+        let up = ways.filter(|(_, link)| link.up);
+        let flushed = up.filter_map(|(way, _)| {
+            let (done, flushed) = oneshot::channel();
+            way.outbound.try_send(Outbound::Flush(done)).ok().map(|()| flushed)
+        });
+        MessageResult(flushed.collect())
     }
 }

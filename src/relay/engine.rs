@@ -20,6 +20,8 @@ pub(super) type Source = [u8; 8];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Participants,
+    /// A topic of this process, which is not held to any rate.
+    Inside,
     Relays,
 }
 
@@ -43,7 +45,7 @@ impl Onward {
     /// As it stands on a link of this side.
     pub(super) fn on(&self, side: Side) -> Bytes {
         match side {
-            Side::Participants => self.frame.clone(),
+            Side::Participants | Side::Inside => self.frame.clone(),
             Side::Relays => {
                 let mut wrapped = BytesMut::with_capacity(HEADER + self.frame.len());
                 wrapped.put_u8(WRAPPED);
@@ -94,7 +96,7 @@ impl Engine {
             return None;
         }
         // A relay that lies about where frames come from has the rates of its link all the same.
-        if !self.rates.take(here, onward.source, onward.frame.len(), now) {
+        if side != Side::Inside && !self.rates.take(here, onward.source, onward.frame.len(), now) {
             self.stats.over_rate += 1;
             return None;
         }
@@ -110,7 +112,7 @@ impl Engine {
 /// A frame from a link of this side, one relay further.
 fn unwrap(side: Side, here: Source, frame: Bytes) -> Option<Onward> {
     match (side, frame.first()) {
-        (Side::Participants, Some(first)) if *first != WRAPPED => {
+        (Side::Participants | Side::Inside, Some(first)) if *first != WRAPPED => {
             Some(Onward { hops: 1, source: here, frame })
         }
         (Side::Relays, Some(&WRAPPED)) => {

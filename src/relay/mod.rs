@@ -10,20 +10,25 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, Addr};
 use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::carrier::{Carrier, Inbound, OpenChannel};
 use crate::error::TopicError;
 use crate::event::LinkId;
 use crate::runtime;
-use actor::{Listen, RelayActor, Tell};
+use actor::{Flush, Listen, RelayActor, Tell, TellLinks};
 use engine::{Engine, Side};
 
 /// Frames from one link that wait for the relay. Beyond them the link's own flow control works.
 const INBOX: usize = 64;
+/// After so long without a frame, nothing more is on its way from a topic of this process.
+const QUIET: Duration = Duration::from_millis(20);
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// A relay about to be started: forwards the frames of some channels between links, without any key.
 ///
@@ -47,7 +52,7 @@ const INBOX: usize = 64;
 /// let relay = Relay::new()
 ///     .link(Carrier::start(upstairs.port("relay")))
 ///     .link(Carrier::start(downstairs.port("relay")))
-///     .link(Carrier::start(inside.port("relay")))
+///     .inside(Carrier::start(inside.port("relay")))
 ///     .start(["house"])
 ///     .await?;
 /// let topic = Topic::found("house", keyfile::ephemeral()?).start()?;
@@ -75,6 +80,16 @@ impl Default for RelayLimits {
     fn default() -> Self {
         Self { frames: 500, bytes: 256 * 1024 }
     }
+}
+
+/// A link of a relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RelayLink {
+    /// Its name, such as `tcp hub:7000`.
+    pub name: String,
+    /// Whether it is up.
+    pub up: bool,
 }
 
 /// What a relay has done since it started, in frames.
@@ -111,6 +126,14 @@ impl Relay {
         self
     }
 
+    /// Forwards to and from a topic of this process, on a link that it has for itself: it is held to
+    /// no limits.
+    #[must_use]
+    pub fn inside(mut self, carrier: Carrier) -> Self {
+        self.links.push((carrier, Side::Inside));
+        self
+    }
+
     /// Forwards to and from other relays on this link, and nobody else.
     #[must_use]
     pub fn peer(mut self, carrier: Carrier) -> Self {
@@ -137,11 +160,13 @@ impl Relay {
         channels: impl IntoIterator<Item = N>,
     ) -> Result<RelayHandle, TopicError> {
         let sides: Vec<Side> = self.links.iter().map(|(_, side)| *side).collect();
+        let names = self.links.iter().map(|(carrier, _)| carrier.facts().name.clone());
+        let links = names.map(|name| RelayLink { name, up: false }).collect();
         let engine = Engine::new(&sides, self.limits);
         let stopped = CancellationToken::new();
         let held = Arc::new(stopped.clone().drop_guard());
         let addr = RelayActor::start_in_arbiter(&runtime::arbiter(), move |_| {
-            RelayActor::new(engine, stopped)
+            RelayActor::new(engine, links, stopped)
         });
         let carriers = self.links.into_iter().map(|(carrier, _)| carrier).collect();
         let handle = RelayHandle { addr, carriers, _held: held };
@@ -176,6 +201,42 @@ impl RelayHandle {
         }
         let listen = Listen { channel: channel.into(), opened };
         self.addr.send(listen).await.map_err(|_| TopicError::Stopped)
+    }
+
+    /// The links, in the order in which they were given.
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError::Stopped`] where its actor is gone.
+    pub async fn links(&self) -> Result<Vec<RelayLink>, TopicError> {
+        self.addr.send(TellLinks).await.map_err(|_| TopicError::Stopped)
+    }
+
+    /// Waits until nothing comes in any more and what came was handed to the links, or for two
+    /// seconds: those that are down take nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError::Stopped`] where its actor is gone.
+    pub async fn settle(&self) -> Result<(), TopicError> {
+        let settled = async {
+            let mut before = self.stats().await?;
+            loop {
+                sleep(QUIET).await;
+                let after = self.stats().await?;
+                if after == before {
+                    break;
+                }
+                before = after;
+            }
+            let flushed = self.addr.send(Flush).await.map_err(|_| TopicError::Stopped)?;
+            for done in flushed {
+                // A link that is gone has nothing left to take.
+                let _ = done.await;
+            }
+            Ok(())
+        };
+        timeout(SETTLING, settled).await.unwrap_or(Ok(()))
     }
 
     /// What it has done so far.

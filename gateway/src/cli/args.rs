@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use stringphone::{Admission, Fingerprint};
+use stringphone::{Admission, Fingerprint, RelayLimits};
 
 pub(crate) use super::values::Place;
-use super::values::{address, admission, device_name, duration, place, seconds};
+use super::values::{
+    address, admission, channel, device_name, duration, host_and_port, place, rate, seconds,
+};
 
 /// The protocol, chosen out loud where it is not the usual one.
 #[derive(Args)]
@@ -33,26 +35,61 @@ pub(crate) struct Up {
     /// The topic's name, 1 to 64 bytes, visible on the network [default: home]
     #[arg(long, value_name = "NAME")]
     pub(crate) topic: Option<String>,
-    /// Where others connect to, HOST:PORT; port 0 is any [default: 127.0.0.1:7777]
-    #[arg(long, value_name = "ADDR", value_parser = address)]
+    /// Listen here, for others to connect by TCP; port 0 is any [default without --via: 127.0.0.1:7777]
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     pub(crate) listen: Option<String>,
-    /// Also connect to the topic at this address; may be given several times
-    #[arg(long, value_name = "ADDR", value_parser = address)]
-    pub(crate) connect: Vec<String>,
+    /// Meet others at this address, such as tcp://hub:7000; may be given several times
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(crate) via: Vec<String>,
+    /// Forward what arrives at one of these places to all others, as `stringphone relay` does
+    #[arg(long)]
+    pub(crate) relay: bool,
+    /// Forward also the frames of this channel, whose topic we may be unable to read
+    #[arg(long, value_name = "CHANNEL", value_parser = channel, requires = "relay")]
+    pub(crate) also: Vec<String>,
+    /// Forward to and from other relays at this address, where nobody else may be
+    #[arg(long, value_name = "ADDRESS", value_parser = address, requires = "relay")]
+    pub(crate) peer: Vec<String>,
     /// What becomes of those who introduce themselves: ask, window:SECONDS, nobody, or allow:ID,ID,…
     #[arg(long, value_name = "POLICY", default_value = "ask", value_parser = admission)]
     pub(crate) admission: Admission,
 }
 
 #[derive(Args)]
+pub(crate) struct Relay {
+    /// What to forward: a topic's channel is its name, unless it was told otherwise
+    #[arg(value_name = "CHANNEL", value_parser = channel, required = true)]
+    pub(crate) channels: Vec<String>,
+    /// Meet participants at this address, such as tcp://hub:7000; may be given several times
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(crate) via: Vec<String>,
+    /// Listen here, for participants to connect by TCP; port 0 is any
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    pub(crate) listen: Option<String>,
+    /// Meet other relays at this address, where nobody else may be; may be given several times
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(crate) peer: Vec<String>,
+    /// Take that many frames a second from each source; twice as many may come at once
+    #[arg(long, value_name = "N", value_parser = rate(), default_value_t = RelayLimits::default().frames)]
+    pub(crate) frames: u32,
+    /// Take that many bytes a second from each source; twice as many may come at once
+    #[arg(long, value_name = "N", value_parser = rate(), default_value_t = RelayLimits::default().bytes)]
+    pub(crate) bytes: u32,
+}
+
+#[derive(Args)]
 pub(crate) struct Join {
     #[command(flatten)]
     pub(crate) protocol: Protocol,
-    /// The topic's name, to introduce ourselves there, and where it is up, HOST:PORT
+    /// The topic's name, to introduce ourselves there, and the address where it is up
     ///
-    /// Without an address: that of the last time, else 127.0.0.1:7777.
-    #[arg(value_name = "TOPIC|ADDR", value_parser = place, num_args = 0..=2)]
+    /// HOST:PORT for TCP, or any of those that `stringphone up --help` lists. Without an address:
+    /// those of the last time, else 127.0.0.1:7777.
+    #[arg(value_name = "TOPIC|ADDRESS", value_parser = place, num_args = 0..=2)]
     pub(crate) places: Vec<Place>,
+    /// An address to join at, as for `up`; may be given several times
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(crate) via: Vec<String>,
     /// The topic's name, where it could be taken for an address or an option
     #[arg(long, value_name = "NAME")]
     pub(crate) topic: Option<String>,

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use stringphone::PublicKey;
 
-pub(crate) use args::{Init, Invite, Join, Listen, Member, Place, Send, TopicArg, Up, Who};
+use crate::via;
+
+pub(crate) use args::{Init, Invite, Join, Listen, Member, Place, Relay, Send, TopicArg, Up, Who};
 
 const EXIT_CODES: &str = "\
 First session. One device is up:
@@ -52,9 +54,51 @@ pub(crate) struct Cli {
     #[arg(long, global = true)]
     pub(crate) verbose: bool,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Anywhere,
 }
 
+const UP_EXAMPLES: &str = "\
+Examples:
+  stringphone up
+  stringphone up --topic greenhouse --listen 0.0.0.0:7000
+  stringphone up --via tcp://hub:7000     # in the room of another gateway
+  stringphone up --listen 0.0.0.0:7000 --via tcp://hub:7000
+  stringphone up --listen 0.0.0.0:7000 --via mqtt://broker/home --relay
+  stringphone up --admission window:60    # who introduces itself in this minute is admitted
+  stringphone up --classic                # for devices of the original String phone";
+
+const ADDRESSES: &str = "\
+Addresses of --via and --peer, each with its options behind a question mark (quote it for the shell):";
+
+const SECRETS: &str = "\
+A password has no place in an address. Put it into a file that nobody else can read.";
+
+const RELAY_EXAMPLES: &str = "\
+Examples:
+  stringphone relay home --via tcp://hub:7000 --via mqtt://broker/house
+  stringphone relay home garage --listen 0.0.0.0:7000 --via 'serial:///dev/ttyUSB0?baud=9600'
+  stringphone relay home --via tcp://hub:7000 --peer tcp://relay.example.org:7001";
+
+/// The addresses are those of the adapters that are built in.
+fn with_addresses(examples: &str) -> String {
+    format!("{examples}\n\n{ADDRESSES}{}\n\n{SECRETS}", via::usage())
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Anywhere {
+    #[command(flatten)]
+    AtHome(Command),
+    /// Forward the frames of topics between links, without being able to read them
+    ///
+    /// It has no key, no identity and no home. What arrives on one link goes out on all others: on
+    /// those of --via and --listen as it is, for participants; on those of --peer wrapped, for other
+    /// relays alone. What comes twice goes on once, so that several relays may stand side by side.
+    /// It tells what it does, and once a minute, and at the end, how many frames that were.
+    #[command(after_help = with_addresses(RELAY_EXAMPLES))]
+    Relay(Relay),
+}
+
+/// What is done where somebody lives.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Make the home and an identity, where there are none
@@ -67,14 +111,15 @@ pub(crate) enum Command {
     /// Bring a topic up, for others to join
     ///
     /// Makes whatever is missing: home, identity, topic. Asks about newcomers without an invitation
-    /// at the terminal, or leaves that to `stringphone admit`. Name and addresses that are not given
-    /// are those of the last time; the admission policy is chosen anew each time.
-    #[command(after_help = "\
-Examples:
-  stringphone up
-  stringphone up --topic greenhouse --listen 0.0.0.0:7000
-  stringphone up --admission window:60    # who introduces itself in this minute is admitted
-  stringphone up --classic                # for devices of the original String phone")]
+    /// at the terminal, or leaves that to `stringphone admit`. A name that is not given is that of
+    /// the last time; the admission policy is chosen anew each time.
+    ///
+    /// Others meet us where --listen and --via say, at all of these places, and nowhere else. Without
+    /// any of them it is as the last time, or where there was none, we listen on 127.0.0.1:7777.
+    ///
+    /// With --relay, those who are at one place hear those at the others as well. Given without
+    /// addresses, it ties those of the last time together; addresses without it untie them.
+    #[command(after_help = with_addresses(UP_EXAMPLES))]
     Up(Up),
     /// Write an invitation: whoever has it can join, once, without any question
     ///
@@ -108,6 +153,7 @@ Example:
 Examples:
   stringphone join hub:7000 --name 'kitchen lamp'
   stringphone join hub:7000 --once < invitation
+  stringphone join mqtt://broker/home
   stringphone join hub:7000 --pin
   stringphone join greenhouse hub:7000 --once --timeout 60 \\
       --trust-fingerprint 7Q4K-0ZHN-…    # asks nobody: for scripts
@@ -162,6 +208,9 @@ Examples:
     Deny(Who),
     /// Tell how the running `up` or `join` is doing
     Status,
+    /// List the serial ports of this machine, each with its address for --via
+    #[cfg(feature = "serial")]
+    Ports,
     /// Believe the messages of a participant from now on (Classic)
     ///
     /// Gives it no key: for devices that hold the topic key already.

@@ -1,14 +1,20 @@
 //! How values of the command line are read. Not here: which command takes them.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use clap::builder::RangedI64ValueParser;
 use stringphone::Admission;
+use stringphone::transport::ChannelName;
+
+use crate::via;
 
 /// What `join` is told to join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Topic(String),
+    /// In full.
     Address(String),
 }
 
@@ -37,13 +43,23 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Whether the host exists, connecting will tell, and may change; that there is one, and a port,
-/// can be seen at once.
-pub(super) fn address(text: &str) -> Result<String, String> {
-    match text.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.into()),
-        _ => Err(NO_ADDRESS.into()),
-    }
+pub(super) fn host_and_port(text: &str) -> Result<String, String> {
+    if via::is_host_and_port(text) { Ok(text.into()) } else { Err(NO_ADDRESS.into()) }
+}
+
+/// What is wrong with it is not for the parser to say, which would repeat it.
+pub(super) fn address(text: &str) -> Result<String, Infallible> {
+    Ok(via::in_full(text))
+}
+
+pub(super) fn channel(text: &str) -> Result<String, String> {
+    ChannelName::try_from(text).map_err(|_| "a channel's name has 1 to 64 bytes".to_owned())?;
+    Ok(text.into())
+}
+
+/// None at all would be no relay.
+pub(super) fn rate() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..)
 }
 
 pub(super) fn place(text: &str) -> Result<Place, String> {
@@ -51,8 +67,8 @@ pub(super) fn place(text: &str) -> Result<Place, String> {
     if text == "localhost" || text.parse::<IpAddr>().is_ok() {
         return Err(NO_ADDRESS.into());
     }
-    let address = address(text).map(Place::Address);
-    Ok(address.unwrap_or_else(|_| Place::Topic(text.into())))
+    let address = || Place::Address(via::in_full(text));
+    Ok(if via::is_meant(text) { address() } else { Place::Topic(text.into()) })
 }
 
 pub(super) fn device_name(text: &str) -> Result<String, String> {
@@ -110,8 +126,8 @@ mod tests {
 
     #[test]
     fn addresses_and_topics_are_told_apart() {
-        assert_eq!(place("hub:7000"), Ok(Place::Address("hub:7000".into())));
-        assert_eq!(place("[::1]:7"), Ok(Place::Address("[::1]:7".into())));
+        assert_eq!(place("hub:7000"), Ok(Place::Address("tcp://hub:7000".into())));
+        assert_eq!(place("tcp://hub:7000"), Ok(Place::Address("tcp://hub:7000".into())));
         assert_eq!(place("green house"), Ok(Place::Topic("green house".into())));
         for forgotten in ["127.0.0.1", "::1", "localhost"] {
             assert!(place(forgotten).is_err(), "{forgotten}");

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::App;
 use crate::control::{Client, Request};
+use crate::ends::Ends;
 use crate::failure::Failure;
 use crate::home::{Lock, TopicConfig};
 use crate::node::{Node, Plan};
@@ -83,9 +84,9 @@ impl Here {
 
     /// Connects to where the home joined, if it did, for others to learn of it: without waiting for
     /// them too long.
-    pub(super) async fn reach(&self) -> Result<(), Failure> {
-        if self.node.is_ready() && !self.how.connect.is_empty() {
-            self.links()?.up().await?;
+    pub(super) async fn reach(&self, app: &App<'_>) -> Result<(), Failure> {
+        if self.node.is_ready() && !self.how.via.is_empty() {
+            self.links(app)?.up().await?;
             // Without a link they learn of it when they meet us the next time.
             drop(timeout(REACH, self.node.linked()).await);
         }
@@ -99,29 +100,26 @@ impl Here {
     }
 
     /// The links that the home remembers.
-    pub(super) fn links(&self) -> Result<Links, Failure> {
+    pub(super) fn links(&self, app: &App<'_>) -> Result<Links, Failure> {
         if !self.node.is_ready() {
             return Err(TopicError::NotReady.into());
         }
-        Ok(Links { node: self.node.clone(), how: self.how.clone() })
+        // Where other relays are, only a relay is understood.
+        let via = app.remembered(&self.how)?.via;
+        let room = self.how.listen.as_ref().map(Tcp::listen);
+        Ok(Links { node: self.node.clone(), ends: Ends { room, via, ..Ends::default() } })
     }
 }
 
 /// Links to be brought up.
 pub(super) struct Links {
     node: Node,
-    how: TopicConfig,
+    ends: Ends,
 }
 
 impl Links {
     pub(super) async fn up(self) -> Result<(), Failure> {
-        if let Some(address) = &self.how.listen {
-            self.node.listen(Tcp::listen(address)).await?;
-        }
-        for address in &self.how.connect {
-            self.node.connect(Tcp::connect(address)).await?;
-        }
-        Ok(())
+        self.node.link(self.ends, None).await
     }
 }
 
@@ -162,7 +160,7 @@ pub(super) async fn once(
 ) -> Result<Vec<Report>, Failure> {
     let mut access = Access::open(app, "a command", topic).await?;
     if let (Access::Here(here), true) = (&access, request.concerns_others()) {
-        here.reach().await?;
+        here.reach(app).await?;
     }
     let reply = async { access.ask(request).await?.try_collect().await }.await;
     let closed = access.close().await;

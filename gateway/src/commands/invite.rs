@@ -12,6 +12,7 @@ use crate::console::columns;
 use crate::control::Request;
 use crate::failure::Failure;
 use crate::report::{Report, Standing};
+use crate::via;
 
 pub(super) async fn invite(app: &App<'_>, args: Invite) -> Result<(), Failure> {
     let lifetime_ms = u64::try_from(args.lifetime.as_millis()).unwrap_or(u64::MAX);
@@ -71,11 +72,8 @@ fn shown(app: &App<'_>) -> bool {
 /// What to type over there.
 fn command(app: &App<'_>, topic: &str, how: &str) -> Result<String, Failure> {
     let config = app.home.config()?;
-    let reached = config.topic(topic).and_then(|(_, known)| {
-        let listening = known.listen.as_deref().map(super::up::reached);
-        listening.or_else(|| known.connect.first().cloned())
-    });
-    let address = reached.unwrap_or_else(|| "ADDRESS".into());
+    let known = config.topic(topic).map(|(_, how)| via::over_there(how));
+    let address = known.unwrap_or_else(|| "ADDRESS".into());
     let named = if how.is_empty() || topic == super::up::TOPIC {
         String::new()
     } else {

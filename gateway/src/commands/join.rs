@@ -1,27 +1,24 @@
 //! `join`: into a topic that is up elsewhere. Not here: what happens while it runs.
 
-use std::future::pending;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use stringphone::tcp::Tcp;
 use stringphone::{Identity, Invitation};
-use tokio::time::{Instant, sleep, sleep_until};
 
 use super::stay::{Signals, Stay};
+use super::waiting::Waiting;
 use super::{App, entry, known, up};
 use crate::cli::{Join, Place};
 use crate::control::Server;
+use crate::ends::Ends;
 use crate::failure::Failure;
 use crate::home::{Config, Lock, Origin, Protocol, TopicConfig};
-use crate::node::{Entry, Node, Obstacle, Plan};
+use crate::node::{Entry, Node, Plan};
 use crate::report::{By, Report};
-use crate::text;
-
-/// How often people are told that we still wait.
-const PROGRESS: Duration = Duration::from_secs(60);
+use crate::{text, via};
 
 pub(super) async fn join(app: &App<'_>, args: Join) -> Result<(), Failure> {
     let asked = Asked::of(args)?;
+    let given = Ends::open(&asked.via, &[]).map_err(Failure::Usage)?;
     app.home.make()?;
     let lock = app.home.lock("join")?;
     let mut signals = Signals::catch()?;
@@ -32,10 +29,8 @@ pub(super) async fn join(app: &App<'_>, args: Join) -> Result<(), Failure> {
         () = signals.caught() => return Err(unmet()),
     };
     let Joined { node, mut how, by, trusts_one } = joined;
-    let address = asked.address.or_else(|| how.connect.first().cloned());
-    let address = address.unwrap_or_else(|| up::LISTEN.into());
-    how.connect = vec![address.clone()];
-    let topic = node.name().to_owned();
+    let links = links(app, &mut how, asked.via, given)?;
+    let (topic, places) = (node.name().to_owned(), how.via.clone());
     config.remember(&topic, how);
     app.home.keep_config(&config, &lock)?;
 
@@ -47,22 +42,40 @@ pub(super) async fn join(app: &App<'_>, args: Join) -> Result<(), Failure> {
         }
     } else {
         let who = (&node.participant()).into();
-        let joining = Report::Joining { topic, address: address.clone(), who, by };
+        let joining = Report::Joining { topic, via: places.clone(), who, by };
         app.console.say(&joining).await?;
     }
-    node.connect(Tcp::connect(&address)).await?;
+    node.link(links, None).await?;
     // Whoever asks finds a link that is attached, and news that are kept.
     let server = Server::start(&app.home, &lock, &node)?;
-    let waiting = Waiting { node: node.clone(), address, by, trusts_one };
+    let waiting = Waiting { node: node.clone(), places: places.join(", "), by, trusts_one };
     let deadline = waiting.unanswered(app, asked.timeout);
     let stay = Stay { app, node, reports, server, lock, signals, once: asked.once };
     stay.stay(deadline).await
 }
 
+/// The transports of the addresses that are given, else of those of the last time.
+fn links(
+    app: &App<'_>,
+    how: &mut TopicConfig,
+    addresses: Vec<String>,
+    given: Ends,
+) -> Result<Ends, Failure> {
+    if !given.is_empty() {
+        how.via = addresses;
+        return Ok(given);
+    }
+    if how.via.is_empty() {
+        how.via.push(via::in_full(up::LISTEN));
+    }
+    // Where other relays are, only a relay is understood.
+    Ok(Ends { via: app.remembered(how)?.via, ..Ends::default() })
+}
+
 /// What the command line says, sorted out.
 struct Asked {
     topic: Option<String>,
-    address: Option<String>,
+    via: Vec<String>,
     way: Way,
     name: Option<String>,
     once: bool,
@@ -108,7 +121,8 @@ impl Asked {
             Way::Invitation(args.invitation_file)
         };
         let (name, once, timeout) = (args.name, args.once, args.timeout);
-        Ok(Self { topic, address, way, name, once, timeout })
+        let via = address.into_iter().chain(args.via).collect();
+        Ok(Self { topic, via, way, name, once, timeout })
     }
 }
 
@@ -242,78 +256,4 @@ async fn warn_if_expired(app: &App<'_>, invitation: &Invitation) -> Result<(), F
 /// Whoever waits for `--once` must not go on as if it had joined.
 pub(super) fn unmet() -> Failure {
     Failure::Unanswered("stopped before it had joined".into())
-}
-
-/// Somebody who wants to join.
-struct Waiting {
-    node: Node,
-    address: String,
-    by: By,
-    trusts_one: bool,
-}
-
-impl Waiting {
-    /// Yields only where nobody has admitted us in time; tells meanwhile that we wait.
-    async fn unanswered(self, app: &App<'_>, timeout: Option<Duration>) -> Failure {
-        let begun = Instant::now();
-        let late = async {
-            match timeout {
-                Some(timeout) => sleep_until(begun + timeout).await,
-                None => pending().await,
-            }
-        };
-        let waiting = async {
-            loop {
-                sleep(PROGRESS).await;
-                if self.node.is_ready() {
-                    return pending().await;
-                }
-                let minutes = begun.elapsed().as_secs() / 60;
-                let why = self.why().await;
-                let note = format!("(still waiting, for {minutes} min: {why}; Ctrl-C ends it)");
-                if let Err(failure) = app.console.note(&note).await {
-                    return failure;
-                }
-            }
-        };
-        tokio::select! {
-            () = late => {}
-            failure = waiting => return failure,
-        }
-        if self.node.is_ready() {
-            return pending().await;
-        }
-        Failure::Unanswered(format!("not admitted in time: {}", self.why().await))
-    }
-
-    /// What stands in the way, and what to do about it.
-    async fn why(&self) -> String {
-        let address = &self.address;
-        match (self.node.obstacle(self.trusts_one).await, self.by) {
-            (Obstacle::NoLink(None), _) => format!("no link to {address}; is it up there?"),
-            (Obstacle::NoLink(Some(error)), _) => {
-                format!("no link to {address} ({error}); is it up there?")
-            }
-            (Obstacle::Unconfirmed, _) => "somebody over there said yes, and nobody here has \
-                 confirmed that it is the right one: compare the fingerprint, and say yes, or \
-                 `stringphone confirm ID`"
-                .into(),
-            (Obstacle::Stranger, _) => "who answered has another fingerprint than the one given; \
-                 compare it with what `stringphone whoami` tells over there"
-                .into(),
-            (Obstacle::Silence, By::Fingerprint) => "nobody answered, or the answer was no. \
-                 Whoever is up sees a question, or needs `stringphone admit`; the next `join` asks \
-                 again"
-                .into(),
-            (Obstacle::Silence, By::Invitation) => "nobody took the invitation. It may be used or \
-                 expired, and only the device that made it can let us in: have `stringphone \
-                 invite` make a new one there, while it is up"
-                .into(),
-            (Obstacle::Silence, By::Pin) => format!(
-                "nobody there takes a PIN for topic {:?}: have `stringphone pin` show one, and \
-                 join again with that",
-                self.node.name()
-            ),
-        }
-    }
 }

@@ -14,7 +14,7 @@ pub(super) async fn leave(
     let request = Request::Leave { anyway };
     let told = async {
         if let Access::Here(here) = &access {
-            here.reach().await?;
+            here.reach(app).await?;
         }
         access::tell(app, access.ask(request).await?).await
     };

@@ -8,13 +8,18 @@ mod import;
 mod invite;
 mod join;
 mod leave;
+#[cfg(feature = "serial")]
+mod ports;
+mod relay;
 mod stay;
 mod talk;
 mod up;
+mod waiting;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Anywhere, Cli, Command};
 use crate::console::Console;
 use crate::control::Request;
+use crate::ends::Ends;
 use crate::failure::Failure;
 use crate::home::{Config, Home, Origin, Protocol, TopicConfig};
 
@@ -24,30 +29,54 @@ struct App<'a> {
     console: &'a Console,
 }
 
+impl App<'_> {
+    /// The links of the addresses that the home remembers.
+    fn remembered(&self, how: &TopicConfig) -> Result<Ends, Failure> {
+        let peers = how.relay.as_ref().map(|relay| relay.peers.as_slice());
+        Ends::open(&how.via, peers.unwrap_or_default()).map_err(|error| {
+            let file = self.home.config_file();
+            Failure::failed(format!(
+                "{}: {error}. Correct it there, or give all addresses anew with --via",
+                file.display()
+            ))
+        })
+    }
+}
+
 pub(crate) async fn run(cli: Cli, console: &Console) -> Result<(), Failure> {
-    let app = App { home: Home::at(cli.home)?, console };
     match cli.command {
-        Command::Init(args) => identity::init(&app, args).await,
-        Command::Whoami => identity::whoami(&app).await,
-        Command::Up(args) => Box::pin(up::up(&app, args)).await,
-        Command::Invite(args) => invite::invite(&app, args).await,
-        Command::Pin(args) => invite::pin(&app, args.topic).await,
-        Command::Join(args) => Box::pin(join::join(&app, args)).await,
-        Command::Send(args) => Box::pin(talk::send(&app, args)).await,
-        Command::Listen(args) => Box::pin(talk::listen(&app, args)).await,
-        Command::Members(args) => ask(&app, args.topic, Request::Members).await,
-        Command::Evict(args) => ask(&app, args.topic.topic, Request::Evict { who: args.who }).await,
-        Command::Appoint(args) => {
-            ask(&app, args.topic.topic, Request::Appoint { who: args.who }).await
+        Anywhere::AtHome(command) => {
+            at_home(&App { home: Home::at(cli.home)?, console }, command).await
         }
-        Command::Rotate(args) => ask(&app, args.topic, Request::Rotate).await,
-        Command::Leave { topic, anyway } => leave::leave(&app, topic.topic, anyway).await,
-        Command::Trust { key } => ask(&app, None, Request::Trust { key: key.to_string() }).await,
-        Command::Remove(args) => ask(&app, None, Request::Remove { who: args.who }).await,
-        Command::Admit(args) => access::tell_running(&app, Request::Admit { who: args.who }).await,
-        Command::Deny(args) => access::tell_running(&app, Request::Deny { who: args.who }).await,
-        Command::Status => access::tell_running(&app, Request::Status).await,
-        Command::Import { file } => import::import(&app, &file).await,
+        Anywhere::Relay(args) => Box::pin(relay::relay(console, args)).await,
+    }
+}
+
+async fn at_home(app: &App<'_>, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Init(args) => identity::init(app, args).await,
+        Command::Whoami => identity::whoami(app).await,
+        Command::Up(args) => Box::pin(up::up(app, args)).await,
+        Command::Invite(args) => invite::invite(app, args).await,
+        Command::Pin(args) => invite::pin(app, args.topic).await,
+        Command::Join(args) => Box::pin(join::join(app, args)).await,
+        Command::Send(args) => Box::pin(talk::send(app, args)).await,
+        Command::Listen(args) => Box::pin(talk::listen(app, args)).await,
+        Command::Members(args) => ask(app, args.topic, Request::Members).await,
+        Command::Evict(args) => ask(app, args.topic.topic, Request::Evict { who: args.who }).await,
+        Command::Appoint(args) => {
+            ask(app, args.topic.topic, Request::Appoint { who: args.who }).await
+        }
+        Command::Rotate(args) => ask(app, args.topic, Request::Rotate).await,
+        Command::Leave { topic, anyway } => leave::leave(app, topic.topic, anyway).await,
+        Command::Trust { key } => ask(app, None, Request::Trust { key: key.to_string() }).await,
+        Command::Remove(args) => ask(app, None, Request::Remove { who: args.who }).await,
+        Command::Admit(args) => access::tell_running(app, Request::Admit { who: args.who }).await,
+        Command::Deny(args) => access::tell_running(app, Request::Deny { who: args.who }).await,
+        #[cfg(feature = "serial")]
+        Command::Ports => ports::ports(app).await,
+        Command::Status => access::tell_running(app, Request::Status).await,
+        Command::Import { file } => import::import(app, &file).await,
     }
 }
 

@@ -40,18 +40,18 @@ pub(super) async fn send(app: &App<'_>, args: Send) -> Result<(), Failure> {
 
 /// Without a running process: connects, and waits until there is somebody to send to.
 async fn link(app: &App<'_>, here: &Here, args: &Send) -> Result<(), Failure> {
-    if here.how.connect.is_empty() {
+    if here.how.via.is_empty() {
         return Err(Failure::failed(format!(
             "others connect to this home, and it is not up: run `{} up`, then send",
             app.home.command()
         )));
     }
-    here.links()?.up().await?;
+    here.links(app)?.up().await?;
     let linked = tokio::time::timeout(args.timeout, here.node.linked()).await;
     linked.map_err(|_| {
         Failure::Unanswered(format!(
             "no link to {} in {} s; is it up there?",
-            here.how.connect.join(", "),
+            here.how.via.join(", "),
             args.timeout.as_secs()
         ))
     })
@@ -124,7 +124,7 @@ pub(super) async fn listen(app: &App<'_>, args: Listen) -> Result<(), Failure> {
 
 async fn hear(app: &App<'_>, access: &mut Access, events: bool) -> Result<(), Failure> {
     let links = match access {
-        Access::Here(here) => Some(here.links()?),
+        Access::Here(here) => Some(here.links(app)?),
         Access::Running(_) => None,
     };
     let reply = access.ask(Request::Listen { events }).await?;

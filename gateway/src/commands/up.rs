@@ -3,86 +3,89 @@
 use std::future::pending;
 use std::net::SocketAddr;
 
-use stringphone::tcp::{Tcp, TcpRoom};
-
 use super::stay::{Signals, Stay};
 use super::{App, known};
 use crate::cli::Up;
 use crate::control::Server;
+use crate::ends::Ends;
 use crate::failure::Failure;
-use crate::home::{Origin, Protocol, TopicConfig};
+use crate::home::{Origin, Protocol, RelayConfig, TopicConfig};
 use crate::node::{Node, Plan};
-use crate::report::Report;
-use crate::text;
+use crate::report::{Relaying, Report};
+use crate::{text, via};
 
 pub(super) const TOPIC: &str = "home";
 pub(super) const LISTEN: &str = "127.0.0.1:7777";
 
 pub(super) async fn up(app: &App<'_>, args: Up) -> Result<(), Failure> {
+    let given = Ends::open(&args.via, &args.peer).map_err(Failure::Usage)?;
     app.home.make()?;
     let lock = app.home.lock("up")?;
     let signals = Signals::catch()?;
     let identity = app.home.identity_or_new(&lock)?;
     let mut config = app.home.config()?;
-    let topic = args.topic.or_else(|| config.current.clone());
+    let topic = args.topic.clone().or_else(|| config.current.clone());
     let topic = topic.unwrap_or_else(|| TOPIC.into());
     let mut how = known(&config, &topic, args.protocol.classic, Origin::Founded)?;
-    if !args.connect.is_empty() {
-        how.connect = args.connect;
+    let admission = args.admission.clone();
+    let mut ends = chosen(app, args, given, &mut how)?;
+    let address = match &how.listen {
+        Some(address) => Some(ends.listen(address).await?),
+        None => None,
+    };
+    // The very port, so that those who joined find it again.
+    how.listen = address.map(|address| address.to_string());
+    let relaying = Relaying::of(&topic, &how);
+    if relaying.is_some() {
+        ends.enough_to_relay()?;
     }
 
-    let (room, address) = bind(args.listen.or(how.listen.take())).await?;
-    // The very port, so that those who joined find it again.
-    how.listen = Some(address.to_string());
-
-    let plan = Plan { admission: args.admission, ..Plan::new(&topic, identity, &how) };
+    let plan = Plan { admission, ..Plan::new(&topic, identity, &how) };
     let node = Node::start(&app.home, plan).await?;
     if !node.is_ready() {
         return Err(not_joined(app, &topic));
     }
+    let reports = node.watch(true).await?;
+    node.link(ends, relaying.clone()).await?;
+    // Links that can't be tied together are not tried again.
     config.remember(&topic, how.clone());
     app.home.keep_config(&config, &lock)?;
-
-    let reports = node.watch(true).await?;
-    node.listen(room).await?;
-    for peer in &how.connect {
-        node.connect(Tcp::connect(peer)).await?;
-    }
     // Whoever reads the greeting may ask at once.
     let server = Server::start(&app.home, &lock, &node)?;
     greet(app, &node, &how, address).await?;
+    if let Some(relaying) = relaying {
+        app.console.say(&Report::Relaying(relaying)).await?;
+    }
     let stay = Stay { app, node, reports, server, lock, signals, once: false };
     stay.stay(pending()).await
 }
 
-async fn bind(address: Option<String>) -> Result<(TcpRoom, SocketAddr), Failure> {
-    let address = address.unwrap_or_else(|| LISTEN.into());
-    let mut room = Tcp::listen(&address);
-    match room.bind().await {
-        Ok(bound) => Ok((room, bound)),
-        Err(error) => Err(Failure::failed(format!(
-            "can't listen on {address}: {error}. Choose another address with --listen HOST:PORT"
-        ))),
+/// The links, and whether a relay ties them together: as given, else as the last time.
+fn chosen(app: &App<'_>, args: Up, given: Ends, how: &mut TopicConfig) -> Result<Ends, Failure> {
+    let relay = args.relay.then_some(RelayConfig { also: args.also, peers: args.peer });
+    if args.listen.is_some() || !given.is_empty() {
+        (how.listen, how.via, how.relay) = (args.listen, args.via, relay);
+        return Ok(given);
     }
-}
-
-/// Where others reach an address that we listen on: what means every address of this machine,
-/// they can't connect to.
-pub(super) fn reached(address: &str) -> String {
-    match address.parse::<SocketAddr>() {
-        Ok(known) if known.ip().is_unspecified() => format!("THIS-MACHINE:{}", known.port()),
-        _ => address.into(),
+    if let Some(relay) = relay {
+        let known = how.relay.take().map(|known| known.peers);
+        how.relay = Some(RelayConfig { peers: known.unwrap_or_default(), ..relay });
     }
+    let ends = app.remembered(how)?;
+    if ends.is_empty() {
+        how.listen.get_or_insert_with(|| LISTEN.into());
+    }
+    Ok(ends)
 }
 
 async fn greet(
     app: &App<'_>,
     node: &Node,
     how: &TopicConfig,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
 ) -> Result<(), Failure> {
     let classic = how.protocol == Protocol::Classic;
-    let at = reached(&address.to_string());
+    let at = via::over_there(how);
     let to = if classic {
         format!("--classic --topic={} {at}", text::for_shell(node.name()))
     } else {
@@ -90,13 +93,14 @@ async fn greet(
     };
     let up = Report::Up {
         topic: node.name().to_owned(),
-        address: address.to_string(),
+        address: how.listen.clone(),
+        via: how.via.clone(),
         who: (&node.participant()).into(),
         invite: (!classic).then(|| format!("{} invite", app.home.command())),
         join: format!("stringphone --home ~/lamp join {to}"),
     };
     app.console.say(&up).await?;
-    if address.ip().is_loopback() {
+    if address.is_none_or(|address| address.ip().is_loopback()) {
         return Ok(());
     }
     let note = "Note: whoever reaches this address can connect, ask to join, and see how much is \

@@ -5,13 +5,14 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Home, Lock};
 use crate::failure::Failure;
+use crate::via;
 
-/// The layout of the file.
-const VERSION: u32 = 1;
+/// The layout of the file: before 2, links were HOST:PORT, under `connect`.
+const VERSION: u32 = 2;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Config {
@@ -28,10 +29,31 @@ pub(crate) struct Config {
 pub(crate) struct TopicConfig {
     pub(crate) protocol: Protocol,
     pub(crate) origin: Origin,
+    /// Where others connect to, HOST:PORT.
     #[serde(default)]
     pub(crate) listen: Option<String>,
+    /// The addresses where we meet others, in full.
+    #[serde(default, alias = "connect", deserialize_with = "in_full")]
+    pub(crate) via: Vec<String>,
+    /// Where a relay ties the links together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) relay: Option<RelayConfig>,
+}
+
+/// What a relay does beyond the links of its topic.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RelayConfig {
+    /// Channels of topics that this home can't read.
     #[serde(default)]
-    pub(crate) connect: Vec<String>,
+    pub(crate) also: Vec<String>,
+    /// The addresses where other relays are, and nobody else, in full.
+    #[serde(default, deserialize_with = "in_full")]
+    pub(crate) peers: Vec<String>,
+}
+
+fn in_full<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let written = Vec::<String>::deserialize(from)?;
+    Ok(written.iter().map(|address| via::in_full(address)).collect())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +80,7 @@ impl Default for Config {
 
 impl TopicConfig {
     pub(crate) fn new(protocol: Protocol, origin: Origin) -> Self {
-        Self { protocol, origin, listen: None, connect: Vec::new() }
+        Self { protocol, origin, listen: None, via: Vec::new(), relay: None }
     }
 }
 
@@ -87,7 +109,7 @@ impl Config {
 }
 
 impl Home {
-    fn config_file(&self) -> PathBuf {
+    pub(crate) fn config_file(&self) -> PathBuf {
         self.folder.join("config.json")
     }
 
@@ -98,7 +120,7 @@ impl Home {
             read => read.map_err(|error| Failure::file(&path, &error))?,
         };
         let shown = path.display();
-        let config: Config = serde_json::from_slice(&text).map_err(|error| {
+        let mut config: Config = serde_json::from_slice(&text).map_err(|error| {
             Failure::failed(format!(
                 "{shown} is damaged: {error}. It holds no keys: remove it, and `up` or `join` \
                  write it anew"
@@ -109,6 +131,8 @@ impl Home {
                 "{shown} was written by a later release; upgrade to read it"
             )));
         }
+        // Whatever it was read as, it is written as this.
+        config.version = VERSION;
         Ok(config)
     }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use stringphone::store::FileStore;
 use stringphone::{Identity, keyfile};
 
-pub(crate) use config::{Config, Origin, Protocol, TopicConfig};
+pub(crate) use config::{Config, Origin, Protocol, RelayConfig, TopicConfig};
 pub(crate) use lock::Lock;
 
 use crate::failure::Failure;

@@ -92,15 +92,18 @@ impl Node {
 
     async fn status(&self) -> Result<Status, Failure> {
         let stats = self.0.topic.stats().await?;
+        let relay = self.relayed().await?;
         let refused = stats.refused.iter();
         let state = self.0.state.borrow();
-        let links =
-            state.links.values().map(|(name, up)| LinkStatus { name: name.clone(), up: *up });
+        // The one to the relay says nothing of its links.
+        let links = state.links.values().filter(|_| relay.is_none());
+        let links = links.map(|(name, up)| LinkStatus { name: name.clone(), up: *up });
         Ok(Status {
             topic: self.name().to_owned(),
             ready: state.ready,
             generation: state.generation,
             links: links.collect(),
+            relay,
             peers: self.0.room.get().map(RoomStats::peers),
             published: stats.published,
             received: stats.received,

@@ -126,9 +126,13 @@ fn happened(node: &Node, event: &Event) -> Option<Report> {
             state.send_modify(|state| state.ready = true);
         }
         Event::Lapsed(id) => drop(node.questions().take(*id)),
-        Event::LinkUp { link, name } => state.send_modify(|state| {
-            state.links.insert(*link, (name.clone(), true));
-        }),
+        Event::LinkUp { link, name } => {
+            state.send_modify(|state| drop(state.links.insert(*link, (name.clone(), true))));
+            // Of the relay's own links it says nothing.
+            if node.is_behind_relay() {
+                return None;
+            }
+        }
         Event::LinkDown { link, name, reason, .. } => state.send_modify(|state| {
             state.links.insert(*link, (name.clone(), false));
             state.broken = Some(reason.clone());

@@ -3,6 +3,7 @@
 
 mod answers;
 mod keeper;
+mod links;
 mod questions;
 mod roster;
 mod tally;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use futures::{FutureExt, StreamExt, stream, stream::BoxStream};
-use stringphone::tcp::{RoomStats, TcpClient, TcpRoom};
+use stringphone::tcp::RoomStats;
 use stringphone::{
     Admission, Fingerprint, Identity, Invitation, Limits, LinkId, Participant, ParticipantId, Pin,
     Protocol as Speaks, Refusal, Topic, TopicError, TopicHandle, Transport,
@@ -116,6 +117,7 @@ struct Inner {
     /// Weak, so that it ends with the topic.
     reports: broadcast::WeakSender<Report>,
     room: OnceLock<RoomStats>,
+    behind: OnceLock<links::Behind>,
     /// Whether we are leaving the topic, of our own will.
     left: AtomicBool,
 }
@@ -182,20 +184,11 @@ impl Node {
             state: watch::Sender::new(state),
             reports: reports.downgrade(),
             room: OnceLock::new(),
+            behind: OnceLock::new(),
             left: AtomicBool::new(false),
         }));
         tokio::spawn(keeper::keep(node.clone(), sources, reports));
         Ok(node)
-    }
-
-    pub(crate) async fn listen(&self, room: TcpRoom) -> Result<(), Failure> {
-        // Only the first room's peers are told; there is no second.
-        let _ = self.0.room.set(room.stats());
-        self.attach(room).await
-    }
-
-    pub(crate) async fn connect(&self, client: TcpClient) -> Result<(), Failure> {
-        self.attach(client).await
     }
 
     async fn attach(&self, transport: impl Transport) -> Result<(), Failure> {
@@ -228,8 +221,11 @@ impl Node {
         state.links.values().filter(|(_, up)| *up).count()
     }
 
-    /// Whether nobody is connected who could hear us.
+    /// Whether it is known that nobody is connected who could hear us.
     fn is_alone(&self) -> bool {
+        if self.is_behind_relay() {
+            return false;
+        }
         // The room itself is a link that is always up.
         let (peers, room) = self.0.room.get().map_or((0, 0), |room| (room.peers(), 1));
         peers == 0 && self.links_up() <= room
@@ -285,7 +281,9 @@ impl Node {
 
     /// Stops in order; returns once the links are closed, with everything written.
     pub(crate) async fn stop(&self) -> Result<(), Failure> {
-        Ok(self.0.topic.stop().await?)
+        self.0.topic.stop().await?;
+        self.last_words().await;
+        Ok(())
     }
 }
 

@@ -41,6 +41,12 @@ impl fmt::Display for Standing {
     }
 }
 
+/// All the places where a topic is met.
+fn places(listening: Option<&String>, via: &[String]) -> String {
+    let places: Vec<_> = listening.into_iter().chain(via).map(String::as_str).collect();
+    if places.is_empty() { "links to other relays alone".into() } else { places.join(", ") }
+}
+
 /// Messages begin with their sender, all else that happens with a star: no message can
 /// pass for an event.
 impl fmt::Display for Report {
@@ -75,6 +81,11 @@ impl fmt::Display for Report {
                 who.id, who.fingerprint
             ),
             Self::Status(status) => status.fmt(f),
+            Self::Relaying(between) => write!(f, "Relaying {between}."),
+            Self::Port { path, device, address } => {
+                write!(f, "{path:14}  {address}")?;
+                device.iter().try_for_each(|device| write!(f, "  ({})", text::in_line(device)))
+            }
             Self::Done => f.write_str("done"),
             Self::Error { message, .. } => f.write_str(message),
             event => {
@@ -88,30 +99,33 @@ impl fmt::Display for Report {
 impl Report {
     fn greet(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Up { topic, address, who, invite: Some(invite), join } => write!(
+            Self::Up { topic, address, via, who, invite: Some(invite), join } => write!(
                 f,
-                "Topic {topic:?} is up on {address}. To let a device in, write an invitation, from \
+                "Topic {topic:?} is up on {}. To let a device in, write an invitation, from \
                  another terminal:\n\n    {invite}\n\nand give it to the device, when that asks for \
                  it:\n\n    {join}\n\nFingerprint of this side:\n\n    {}\n",
+                places(address.as_ref(), via),
                 who.fingerprint
             ),
-            Self::Up { topic, address, who, invite: None, join } => write!(
+            Self::Up { topic, address, via, who, invite: None, join } => write!(
                 f,
-                "Topic {topic:?} is up on {address}. To join it from another terminal:\n\n    \
+                "Topic {topic:?} is up on {}. To join it from another terminal:\n\n    \
                  {join}\n\nFingerprint of this side, to be compared over there:\n\n    {}\n",
+                places(address.as_ref(), via),
                 who.fingerprint
             ),
-            Self::Joining { topic, address, who, by: By::Fingerprint } => write!(
+            Self::Joining { topic, via, who, by: By::Fingerprint } => write!(
                 f,
-                "Asking to join topic {topic:?} at {address}.\n\nFingerprint of this side, to be \
+                "Asking to join topic {topic:?} at {}.\n\nFingerprint of this side, to be \
                  compared over there:\n\n    {}\n\nWaiting for somebody there to admit it …",
+                places(None, via),
                 who.fingerprint
             ),
-            Self::Joining { topic, address, by: By::Invitation, .. } => {
-                write!(f, "Joining topic {topic:?} at {address}, as invited …")
+            Self::Joining { topic, via, by: By::Invitation, .. } => {
+                write!(f, "Joining topic {topic:?} at {}, as invited …", places(None, via))
             }
-            Self::Joining { topic, address, by: By::Pin, .. } => {
-                write!(f, "Joining topic {topic:?} at {address} with the PIN …")
+            Self::Joining { topic, via, by: By::Pin, .. } => {
+                write!(f, "Joining topic {topic:?} at {} with the PIN …", places(None, via))
             }
             Self::Question { about, who, answer } => {
                 let asks = match about {
@@ -156,6 +170,7 @@ impl Report {
             ),
             Self::Refused { reason } => write!(f, "a frame was refused: {reason}"),
             Self::Lost { link, frames } => write!(f, "{frames} frames were lost on {link}"),
+            Self::Relayed(relayed) => write!(f, "{relayed}"),
             other => other.tell_of_v2(f),
         }
     }
@@ -221,6 +236,13 @@ impl fmt::Display for Status {
         for link in &self.links {
             let up = if link.up { "up" } else { "down" };
             write!(f, "\nlink       {} ({up})", link.name)?;
+        }
+        if let Some(relay) = &self.relay {
+            write!(f, "\nrelay      {}", relay.between)?;
+            write!(f, "\nrelayed    {}", relay.relayed)?;
+            for link in &relay.down {
+                write!(f, "\ndown       {}", text::in_line(link))?;
+            }
         }
         if let Some(peers) = self.peers {
             write!(f, "\npeers      {peers} connected here")?;

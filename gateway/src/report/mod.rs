@@ -2,11 +2,14 @@
 //! here: where it goes.
 
 mod human;
+mod relay;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use stringphone::{Event, Participant, ParticipantId, ReceiveError, Received, Role};
+
+pub(crate) use relay::{RelayStatus, Relayed, Relaying};
 
 use crate::failure::Failure;
 use crate::secret::Secret;
@@ -28,7 +31,12 @@ pub(crate) enum Report {
     /// A topic is served here.
     Up {
         topic: String,
-        address: String,
+        /// Where others connect to, if they do.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<String>,
+        /// Where we meet others.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        via: Vec<String>,
         #[serde(flatten)]
         who: Who,
         /// What to type here, where newcomers are invited.
@@ -40,7 +48,7 @@ pub(crate) enum Report {
     /// We have asked to be admitted to a topic.
     Joining {
         topic: String,
-        address: String,
+        via: Vec<String>,
         #[serde(flatten)]
         who: Who,
         by: By,
@@ -192,6 +200,19 @@ pub(crate) enum Report {
         who: Who,
     },
     Status(Status),
+    /// A relay runs here.
+    Relaying(Relaying),
+    /// What a relay has done by now.
+    Relayed(Relayed),
+    /// A serial port of this machine.
+    Port {
+        path: String,
+        /// What the USB device calls itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<String>,
+        /// How to name it as a link.
+        address: String,
+    },
     /// The end of a reply on the control socket.
     Done,
     /// The other end of a reply on the control socket.
@@ -275,6 +296,9 @@ pub(crate) struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) generation: Option<u32>,
     pub(crate) links: Vec<LinkStatus>,
+    /// Where a relay ties the links together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) relay: Option<RelayStatus>,
     /// Peers that are connected to the address listened on.
     pub(crate) peers: Option<usize>,
     pub(crate) published: u64,
@@ -339,6 +363,7 @@ impl Report {
                 | Self::Removed { .. }
                 | Self::Appointed { .. }
                 | Self::Member { .. }
+                | Self::Port { .. }
         )
     }
 

@@ -1,11 +1,14 @@
 //! Claims about the real binary, over real TCP. Not here: what the library promises by itself.
 
+mod addresses;
 mod homes;
 mod importing;
 mod inviting;
 mod joining;
+mod media;
 mod members;
 mod outputs;
+mod relaying;
 mod sockets;
 mod support;
 mod talking;

@@ -125,6 +125,18 @@ impl Running {
         Self { child, out, err, seen: Vec::new() }
     }
 
+    /// A relay, which lives nowhere, and what it told.
+    pub(crate) fn relay(args: &[&str]) -> (Self, Value) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stringphone"));
+        for home in ["HOME", "XDG_STATE_HOME", "STRINGPHONE_HOME"] {
+            command.env_remove(home);
+        }
+        let command = command.args(["relay", "--json"]).args(args);
+        let mut relay = Self::start(command.stdin(Stdio::null()));
+        let told = relay.json("relaying");
+        (relay, told)
+    }
+
     /// Waits for a line of JSON that is wanted.
     pub(crate) fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {

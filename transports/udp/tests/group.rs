@@ -177,16 +177,26 @@ async fn a_port_or_an_interface_that_can_t_be_had_is_a_typed_error() {
     assert!(matches!(refused, Err(TransportError::Connect(_))), "{refused:?}");
 }
 
-/// By the interface that the system chooses: the loopback interface has no IPv6 groups everywhere.
-#[tokio::test]
-async fn an_ipv6_group_is_a_group() {
-    let port = group().split_once(':').unwrap().1.to_owned();
-    let udp = || Udp::multicast(&format!("[ff05::4d53]:{port}")).unwrap();
+/// On the interface that the system chooses, which unlike the loopback interface hands datagrams
+/// back only to those who ask for it, and has IPv6 groups.
+async fn two_of_one_machine_hear_each_other_in(group: &str) {
+    let udp = || Udp::multicast(group).unwrap();
     let (_owner, channels) = Channels::new([]);
     let mut link = match udp().connect(channels).await {
         Ok(link) => link,
-        Err(error) => return eprintln!("NOT TESTED: no IPv6 multicast on this machine: {error}"),
+        Err(error) => return eprintln!("NOT TESTED: {group} without such a network: {error}"),
     };
     connected(&mut udp()).await.outgoing.send(on("x", b"hello")).await.unwrap();
     assert_eq!(next(&mut link).await.unwrap(), on("x", b"hello"));
+}
+
+#[tokio::test]
+async fn two_of_one_machine_hear_each_other_on_a_network() {
+    two_of_one_machine_hear_each_other_in(&group()).await;
+}
+
+#[tokio::test]
+async fn two_of_one_machine_hear_each_other_by_ipv6() {
+    let port = group().split_once(':').unwrap().1.to_owned();
+    two_of_one_machine_hear_each_other_in(&format!("[ff05::4d53]:{port}")).await;
 }
