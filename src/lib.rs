@@ -107,6 +107,10 @@ pub use stringphone_nats as nats;
 pub use stringphone_serial as serial;
 #[cfg(feature = "tcp")]
 pub use stringphone_tcp as tcp;
+#[cfg(feature = "udp")]
+pub use stringphone_udp as udp;
+#[cfg(feature = "websocket")]
+pub use stringphone_websocket as websocket;
 
 /// The README's code, compiled.
 #[cfg(doctest)]

@@ -22,6 +22,10 @@ pub fn registry() -> Registry {
     let registry = registry.with::<crate::nats::Nats>();
     #[cfg(feature = "serial")]
     let registry = registry.with::<crate::serial::Serial>();
+    #[cfg(feature = "udp")]
+    let registry = registry.with::<crate::udp::Udp>();
+    #[cfg(feature = "websocket")]
+    let registry = registry.with::<crate::websocket::WebSocketClient>();
     registry
 }
 

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     room::{MAX_FRAME, Room, Server, message},
-    wire::{connected, on},
+    wire::{connected, heard, on},
 };
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_room_that_says_good_bye_takes_the_link_down() {
     let error = link.incoming.next().await.unwrap().unwrap_err();
     assert!(matches!(error, TransportError::Closed), "{error:?}");
     until_sending_fails(&mut link).await;
-    while !server.next().await.unwrap().unwrap().is_close() {}
+    while !heard(&mut server).await.is_close() {}
 }
 
 #[tokio::test(start_paused = true)]

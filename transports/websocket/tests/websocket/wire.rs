@@ -1,10 +1,12 @@
 //! What a client says to a room that behaves.
 //! Not the claims of every transport: see `conformance`.
 
+use std::{future::Future, time::Duration};
+
 use futures::{SinkExt, StreamExt};
 use stringphone_transport::{ChannelName, Channels, ChannelsOwner, Frame, Link, Transport};
 use stringphone_websocket::WebSocket;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 use tokio_tungstenite::{
     accept_hdr_async,
     tungstenite::{
@@ -38,14 +40,13 @@ fn asks_for_the_path(request: &Request, response: Response) -> Result<Response, 
     Ok(response)
 }
 
-/// The next message that is no ping.
-async fn heard(server: &mut Server) -> Message {
-    loop {
-        match server.next().await.unwrap().unwrap() {
-            Message::Ping(_) => {}
-            message => return message,
-        }
-    }
+/// The next message.
+pub(crate) async fn heard(server: &mut Server) -> Message {
+    soon(server.next()).await.unwrap().unwrap()
+}
+
+async fn soon<T>(event: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(5), event).await.expect("nothing happens")
 }
 
 #[tokio::test]
@@ -96,7 +97,7 @@ async fn closing_writes_what_waits_and_says_good_bye() {
 async fn dropping_the_link_ends_its_task_and_closes_the_socket() {
     let (link, _owner, mut server) = connected().await;
     drop(link);
-    while let Some(Ok(_)) = server.next().await {}
+    soon(async { while let Some(Ok(_)) = server.next().await {} }).await;
 }
 
 #[tokio::test(start_paused = true)]
