@@ -24,8 +24,8 @@ use stringphone::mqtt::Mqtt;
 use stringphone::nats::Nats;
 use stringphone::tcp::Tcp;
 use stringphone::transport::{Channels, Facts, Frame, Link, Transport, TransportError};
-use stringphone::{Attach, Identity, InviteOptions, Suite, Topic};
-use stringphone_servers::mosquitto::Settings;
+use stringphone::{Attach, Carrier, Identity, InviteOptions, Suite, Topic};
+use stringphone_servers::mosquitto::{Mosquitto, Settings};
 use stringphone_servers::nats::Nats as NatsServer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -52,6 +52,7 @@ fn main() -> Fallible<()> {
         join_over_222_bytes().await?;
         let crypto = signature_and_check();
         over_mqtt(crypto).await?;
+        ten_thousand_topics().await?;
         over_nats(crypto).await?;
         over_tcp(crypto).await
     })
@@ -236,12 +237,15 @@ impl Bare for BareTcp {
     }
 }
 
-/// By QoS 1, by way of mosquitto, which drops nothing.
+/// One that drops nothing, and lets no acknowledgement wait for the next.
+fn broker() -> Mosquitto {
+    let settings = Settings::default().with_line("max_queued_messages 0");
+    settings.with_line("set_tcp_nodelay true").start()
+}
+
+/// By QoS 1, by way of mosquitto.
 async fn over_mqtt(crypto: f64) -> Fallible<()> {
-    let broker = Settings::default()
-        .with_line("max_queued_messages 0")
-        .with_line("set_tcp_nodelay true")
-        .start();
+    let broker = broker();
     let mqtt = || Mqtt::broker(format!("127.0.0.1:{}", broker.port()));
     let bare = BareMqtt::connect(broker.port()).await?;
     compare("mqtt", crypto, bare, mqtt(), mqtt()).await
@@ -250,25 +254,41 @@ async fn over_mqtt(crypto: f64) -> Fallible<()> {
 struct BareMqtt {
     client: AsyncClient,
     heard: mpsc::UnboundedReceiver<()>,
+    /// It hears for as long as it is held.
+    _far: AsyncClient,
     _polling: [AbortOnDropHandle<()>; 2],
 }
 
 impl BareMqtt {
     async fn connect(port: u16) -> Fallible<Self> {
+        Self::connect_to(port, "bare").await
+    }
+
+    /// One that hears all of these topics.
+    async fn connect_to(port: u16, filter: &str) -> Fallible<Self> {
         let client = |name: &str| {
             let mut options = MqttOptions::new(name, ("127.0.0.1", port));
             options.set_keep_alive(30);
             AsyncClient::builder(options).capacity(UNDER_WAY).build()
         };
         let ((near, mut sending), (far, mut hearing)) = (client("near"), client("far"));
-        far.subscribe("bare", QoS::AtLeastOnce).await?;
+        far.subscribe(filter, QoS::AtLeastOnce).await?;
         let (tell, mut heard) = mpsc::unbounded_channel();
         let polling = [
-            tokio::spawn(async move { while sending.poll().await.is_ok() {} }),
             tokio::spawn(async move {
-                while let Ok(event) = hearing.poll().await {
-                    if matches!(event, MqttEvent::Incoming(Incoming::Publish(_))) {
-                        let _ = tell.send(());
+                loop {
+                    if let Err(error) = sending.poll().await {
+                        return eprintln!("the bare client that sends: {error}");
+                    }
+                }
+            }),
+            tokio::spawn(async move {
+                loop {
+                    match hearing.poll().await {
+                        // Whoever hears has gone when the figure is taken.
+                        Ok(MqttEvent::Incoming(Incoming::Publish(_))) => drop(tell.send(())),
+                        Ok(_) => {}
+                        Err(error) => return eprintln!("the bare client that hears: {error}"),
                     }
                 }
             }),
@@ -276,10 +296,11 @@ impl BareMqtt {
         // Until it listens, nothing arrives.
         let options = || rumqttc::PublishOptions::new(QoS::AtLeastOnce);
         while timeout(Duration::from_millis(50), heard.recv()).await.is_err() {
-            near.publish("bare", "settle", options()).await?;
+            near.publish(filter.replace('#', "settle"), "settle", options()).await?;
         }
         while timeout(Duration::from_millis(200), heard.recv()).await.is_ok() {}
-        Ok(Self { client: near, heard, _polling: polling.map(AbortOnDropHandle::new) })
+        let _polling = polling.map(AbortOnDropHandle::new);
+        Ok(Self { client: near, heard, _far: far, _polling })
     }
 }
 
@@ -304,6 +325,54 @@ impl Bare for BareMqtt {
         futures::try_join!(sending, receiving)?;
         Ok(before.elapsed())
     }
+}
+
+/// Topics of one process on one connection to one broker, each with keys of its own.
+async fn ten_thousand_topics() -> Fallible<()> {
+    const TOPICS: usize = 10_000;
+    const EACH: usize = 5;
+    let broker = broker();
+    let mut bare = BareMqtt::connect_to(broker.port(), "many/#").await?;
+    let before = (Instant::now(), memory());
+    let mqtt = Mqtt::broker(format!("127.0.0.1:{}", broker.port())).prefix("many");
+    let carrier = Carrier::start(mqtt);
+    let identity = Identity::from_seed(&[1; 32]);
+    let mut topics = Vec::new();
+    for number in 0..TOPICS {
+        let topic = Topic::found(format!("topic {number}"), identity.clone()).start()?;
+        topic.attach(carrier.channel(topic.name())?).await?;
+        topics.push(topic);
+    }
+    let started = before.0.elapsed();
+    let each = memory().saturating_sub(before.1) / u64::try_from(TOPICS)?;
+    // What they said when they began is not counted.
+    while timeout(Duration::from_millis(500), bare.heard.recv()).await.is_ok() {}
+    let sending = Instant::now();
+    for _ in 0..EACH {
+        for topic in &topics {
+            topic.publish_raw(vec![7; BODY]).await?;
+        }
+    }
+    // Where a topic falls behind, several of its messages share a frame.
+    let (mut frames, mut last) = (0, sending.elapsed());
+    while timeout(Duration::from_secs(2), bare.heard.recv()).await.is_ok() {
+        (frames, last) = (frames + 1, sending.elapsed());
+    }
+    let rate = (EACH * TOPICS) as f64 / last.as_secs_f64();
+    let figure = format!(
+        "{:.1} s to start, {each} B each; {rate:.0} messages a second, in {frames} frames of {}",
+        started.as_secs_f64(),
+        EACH * TOPICS
+    );
+    watch("links.mqtt.ten_thousand_topics", &figure);
+    Ok(())
+}
+
+/// Memory of this process, in bytes.
+fn memory() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let resident = pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    resident.unwrap_or(0) * 4096
 }
 
 async fn over_nats(crypto: f64) -> Fallible<()> {

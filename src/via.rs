@@ -25,7 +25,9 @@ pub fn registry() -> Registry {
     #[cfg(feature = "udp")]
     let registry = registry.with::<crate::udp::Udp>();
     #[cfg(feature = "websocket")]
-    let registry = registry.with::<crate::websocket::WebSocketClient>();
+    let registry = registry
+        .with::<crate::websocket::WebSocketClient>()
+        .with::<crate::websocket::WebSocketRoom>();
     registry
 }
 

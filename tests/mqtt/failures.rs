@@ -10,7 +10,7 @@ use futures::StreamExt;
 use stringphone::mqtt::Mqtt;
 use stringphone::store::FileStore;
 use stringphone::{Event, Events, Topic, TopicHandle};
-use stringphone_servers::mosquitto::Mosquitto;
+use stringphone_servers::mosquitto::{Mosquitto, Settings};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -168,7 +168,8 @@ async fn a_network_that_is_cut_or_falls_silent_is_noticed_and_comes_back() -> Te
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_confirmed_was_delivered_whatever_the_broker_does() -> Test {
-    let mut broker = Mosquitto::start();
+    // Without it, a receipt waits for others behind it.
+    let mut broker = Settings::default().with_line("set_tcp_nodelay true").start();
     let folder = tempfile::tempdir()?;
     let mqtt = || Mqtt::broker(at(&broker));
     let (phone, lamp) = house(mqtt(), mqtt(), &folder.path().join("lamp")).await?;

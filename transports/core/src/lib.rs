@@ -9,6 +9,8 @@
 //!   and one for wires that do, and [`framing::link`], which makes a link of a stream and a codec;
 //! * [`address`]: transports named by URL, and the registry that finds them;
 //! * [`faults`]: a seeded wrapper that loses, repeats, reorders, delays and damages frames;
+//! * `room` (feature `room`): all that listens on TCP but what is spoken there;
+//! * `tls` (feature `tls`): a connection to a server that is trusted, of a stream;
 //! * `conformance` (feature `conformance`): the claims that every adapter has to keep.
 //!
 //! # A whole adapter
@@ -54,6 +56,10 @@ mod error;
 pub mod faults;
 pub mod framing;
 mod link;
+#[cfg(feature = "room")]
+pub mod room;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use channel::ChannelName;
 pub use channels::{ChannelChanges, Channels, ChannelsOwner};

@@ -26,18 +26,12 @@
 //! lags waits for it a tenth of a second at most before it goes on without.
 
 mod client;
-mod limits;
-mod members;
-mod outbox;
-mod peer;
 mod room;
-mod stats;
 mod stream;
 
 pub use client::TcpClient;
-pub use limits::Limits;
 pub use room::TcpRoom;
-pub use stats::{DropReason, RoomStats};
+pub use stringphone_transport::room::{DropReason, Limits, RoomStats};
 
 /// Where TCP transports come from.
 #[derive(Clone, Copy, Debug)]

@@ -1,264 +1,39 @@
-//! The side that listens: a room that is one link to its carrier.
-//! Not the peers' own traffic: each has a task for that, and it dies with the link.
+//! The side that listens: a room of TCP streams.
+//! Not who is in it and what becomes of them: that is [`stringphone_transport::room`].
 
-use std::{
-    future::Future,
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
-
-use async_trait::async_trait;
-use futures::{FutureExt, Sink, Stream, future::BoxFuture};
+use futures::{FutureExt, StreamExt};
 use stringphone_transport::{
-    ChannelCount, Channels, Facts, Frame, Link, Transport, TransportError,
-    address::{Address, AddressError, FromAddress, Scheme},
+    address::Scheme,
+    room::{Opening, Room, Wire},
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
-    task::JoinSet,
-    time::{Sleep, sleep, timeout},
-};
+use tokio::net::TcpStream;
 
-use crate::{
-    DropReason, Limits, RoomStats,
-    members::Members,
-    outbox::caught_up,
-    peer::{self, ToCarrier, Unhandled},
-};
-
-/// A failed `accept` (no file descriptors left, most likely) is tried again after this long.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// How long closing may take to write what still waits.
-const CLOSING: Duration = Duration::from_secs(1);
-
-/// So many peers come in between two frames, and no flood of them holds the frames up.
-const ACCEPTS: usize = 16;
+use crate::{Limits, Tcp, stream};
 
 /// A transport that is a room: reliable, with many channels.
 ///
 /// The link is up as long as it is held; peers come and go within. Frames to and from peers are
 /// taken as long as the link's incoming half is polled now and then, which also lets peers in.
-#[derive(Debug)]
-pub struct TcpRoom {
-    address: String,
-    limits: Limits,
-    stats: RoomStats,
-    listener: Option<TcpListener>,
-    /// Where it listened first, so that port 0 stays the same port after a loss.
-    local: Option<SocketAddr>,
-}
+///
+/// ```
+/// use stringphone_tcp::{Limits, Tcp};
+///
+/// let mut limits = Limits::default();
+/// limits.peers = 8;
+/// let room = Tcp::listen("127.0.0.1:0").limits(limits);
+/// ```
+pub type TcpRoom = Room<Tcp>;
 
-impl TcpRoom {
-    pub(crate) fn new(address: String) -> Self {
-        let (limits, stats) = (Limits::default(), RoomStats::default());
-        Self { address, limits, stats, listener: None, local: None }
-    }
+impl Wire for Tcp {
+    const NAME: &'static str = "tcp";
+    const LISTEN: Scheme =
+        Scheme { name: "tcp-listen", usage: "tcp-listen://ADDRESS:PORT, a room for others" };
 
-    /// The same transport with limits of your own.
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// The counters, to keep a hold of when the room is given away.
-    pub fn stats(&self) -> RoomStats {
-        self.stats.clone()
-    }
-
-    /// Binds the port now rather than at the first `connect`, and tells the address.
-    ///
-    /// # Errors
-    /// [`TransportError::Connect`] if the address cannot be bound.
-    pub async fn bind(&mut self) -> Result<SocketAddr, TransportError> {
-        let local = self.bind_listener().await?;
-        // From now on the room is known by the port it got.
-        self.address = local.to_string();
-        Ok(local)
-    }
-
-    async fn bind_listener(&mut self) -> Result<SocketAddr, TransportError> {
-        let listener = match self.listener.take() {
-            Some(listener) => listener,
-            None => self.listen().await.map_err(TransportError::Connect)?,
-        };
-        let local = listener.local_addr().map_err(TransportError::Connect)?;
-        self.listener = Some(listener);
-        self.local = Some(local);
-        Ok(local)
-    }
-
-    /// On Unix, `bind` sets SO_REUSEADDR, so connections of a former life do not block the port.
-    async fn listen(&self) -> io::Result<TcpListener> {
-        match self.local {
-            Some(local) => TcpListener::bind(local).await,
-            None => TcpListener::bind(&self.address).await,
+    fn open(stream: TcpStream, limits: Limits) -> Opening {
+        async move {
+            let (reader, writer) = stream::split(stream, &limits)?;
+            Ok((reader.boxed(), Box::pin(writer) as _))
         }
-    }
-}
-
-impl FromAddress for TcpRoom {
-    const SCHEMES: &'static [Scheme] =
-        &[Scheme { name: "tcp-listen", usage: "tcp-listen://ADDRESS:PORT, a room for others" }];
-
-    fn from_address(address: &mut Address) -> Result<Self, AddressError> {
-        address.host_alone()?;
-        Ok(Self::new(address.host_and_port(None)?))
-    }
-}
-
-#[async_trait]
-impl Transport for TcpRoom {
-    fn facts(&self) -> Facts {
-        let name = format!("tcp room {}", self.address);
-        Facts::new(name, self.limits.max_frame).reliable().many_channels()
-    }
-
-    async fn connect(&mut self, channels: Channels) -> Result<Link, TransportError> {
-        self.bind_listener().await?;
-        let Some(listener) = self.listener.take() else {
-            return Err(TransportError::Closed);
-        };
-        let members = Arc::new(Members::new(self.limits, self.stats.clone()));
-        let (queue, frames) = mpsc::unbounded_channel();
-        let incoming = RoomIncoming {
-            listener,
-            pause: None,
-            peers: JoinSet::new(),
-            members: Arc::clone(&members),
-            queue,
-            frames,
-            channels,
-        };
-        Ok(Link::new(incoming, RoomOutgoing { members, waiting: None, closing: None }))
-    }
-}
-
-/// Owns the listener and the tasks of the peers: dropping it frees the port at once and ends them.
-struct RoomIncoming {
-    listener: TcpListener,
-    pause: Option<Pin<Box<Sleep>>>,
-    peers: JoinSet<()>,
-    members: Arc<Members>,
-    queue: mpsc::UnboundedSender<Unhandled>,
-    frames: mpsc::UnboundedReceiver<Unhandled>,
-    channels: Channels,
-}
-
-impl Stream for RoomIncoming {
-    type Item = Result<Frame, TransportError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_accept(cx);
-        while let Poll::Ready(Some(_)) = self.peers.poll_join_next(cx) {}
-        let frame = ready!(self.frames.poll_recv(cx));
-        // Its permit goes here, and the peer may send on.
-        Poll::Ready(frame.map(|(frame, ..)| Ok(frame)))
-    }
-}
-
-impl RoomIncoming {
-    fn poll_accept(&mut self, cx: &mut Context<'_>) {
-        for _ in 0..ACCEPTS {
-            if let Some(pause) = &mut self.pause {
-                if pause.as_mut().poll(cx).is_pending() {
-                    return;
-                }
-                self.pause = None;
-            }
-            match self.listener.poll_accept(cx) {
-                Poll::Pending => return,
-                Poll::Ready(Ok((stream, peer))) => self.let_in(stream, peer),
-                Poll::Ready(Err(error)) => {
-                    tracing::warn!(%error, "cannot accept");
-                    self.pause = Some(Box::pin(sleep(ACCEPT_PAUSE)));
-                }
-            }
-        }
-        cx.waker().wake_by_ref();
-    }
-
-    fn let_in(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let Some(seat) = self.members.join() else {
-            self.members.stats().count(DropReason::Full);
-            tracing::info!(%peer, "turned away: the room is full");
-            return;
-        };
-        tracing::debug!(%peer, "a peer came into the room");
-        let carrier = ToCarrier { queue: self.queue.clone(), channels: self.channels.clone() };
-        self.peers.spawn(peer::serve(stream, peer, seat, carrier));
-    }
-}
-
-impl Drop for RoomIncoming {
-    fn drop(&mut self) {
-        self.members.close();
-    }
-}
-
-struct RoomOutgoing {
-    members: Arc<Members>,
-    /// For peers that have fallen behind.
-    waiting: Option<BoxFuture<'static, ()>>,
-    /// For all, until everything is written.
-    closing: Option<BoxFuture<'static, ()>>,
-}
-
-impl RoomOutgoing {
-    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-        if self.members.is_closed() {
-            return Poll::Ready(Err(TransportError::Closed));
-        }
-        if let Some(waiting) = &mut self.waiting {
-            ready!(waiting.poll_unpin(cx));
-            self.waiting = None;
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Sink<Frame> for RoomOutgoing {
-    type Error = TransportError;
-
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.poll_waiting(cx)
-    }
-
-    fn start_send(mut self: Pin<&mut Self>, frame: Frame) -> Result<(), Self::Error> {
-        frame.check(self.members.limits().max_frame, ChannelCount::Many)?;
-        let behind = self.members.deliver(&frame, None);
-        if !behind.is_empty() {
-            self.waiting = Some(Box::pin(caught_up(behind)));
-        }
-        Ok(())
-    }
-
-    /// What the peers' queues have taken is on its way: their tasks write without being asked.
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.poll_waiting(cx)
-    }
-
-    /// Waits a second at most for what still waits in the peers' queues.
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let members = Arc::clone(&self.members);
-        let closing = self.closing.get_or_insert_with(|| {
-            Box::pin(async move {
-                let written = async {
-                    for outbox in members.outboxes() {
-                        outbox.written().await;
-                    }
-                };
-                let _ = timeout(CLOSING, written).await; // those who do not read lose the rest
-            })
-        });
-        ready!(closing.poll_unpin(cx));
-        self.closing = None;
-        Poll::Ready(Ok(()))
+        .boxed()
     }
 }

@@ -11,9 +11,8 @@ use std::{
 
 use futures::{Stream, StreamExt};
 use socket2::{SockRef, TcpKeepalive};
-use stringphone_transport::{Frame, TransportError, framing::LengthPrefixed};
+use stringphone_transport::{Frame, TransportError, framing::LengthPrefixed, room::Stalling};
 use tokio::{
-    io::AsyncWrite,
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -85,55 +84,6 @@ impl Stream for Reader {
     }
 }
 
-/// A writer that fails with [`io::ErrorKind::TimedOut`] when no byte goes out for too long.
-pub(crate) struct Stalling<W> {
-    inner: W,
-    limit: Duration,
-    /// Runs while bytes wait.
-    deadline: Option<Pin<Box<Sleep>>>,
-}
-
-impl<W> Stalling<W> {
-    fn new(inner: W, limit: Duration) -> Self {
-        Self { inner, limit, deadline: None }
-    }
-
-    fn watch<T>(
-        &mut self,
-        progress: Poll<io::Result<T>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<T>> {
-        if progress.is_ready() {
-            self.deadline = None;
-            return progress;
-        }
-        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(self.limit)));
-        ready!(deadline.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl<W: AsyncWrite + Unpin> AsyncWrite for Stalling<W> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let progress = Pin::new(&mut self.inner).poll_write(cx, bytes);
-        self.watch(progress, cx)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let progress = Pin::new(&mut self.inner).poll_flush(cx);
-        self.watch(progress, cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let progress = Pin::new(&mut self.inner).poll_shutdown(cx);
-        self.watch(progress, cx)
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
@@ -146,9 +96,10 @@ mod tests {
     async fn the_system_gives_up_on_a_vanished_peer_as_soon_as_the_limits_say() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let limits = Limits { write_stall: Duration::from_secs(7), ..Limits::default() };
-        let (_reader, writer) = split(stream, &limits).unwrap();
-        let socket = SockRef::from(writer.get_ref().inner.as_ref());
+        let mut limits = Limits::default();
+        limits.write_stall = Duration::from_secs(7);
+        let (reader, _writer) = split(stream, &limits).unwrap();
+        let socket = SockRef::from(reader.frames.get_ref().as_ref());
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(limits.write_stall));
         assert!(socket.keepalive().unwrap());
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), PROBES);

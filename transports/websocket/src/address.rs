@@ -41,9 +41,11 @@ mod tests {
     use stringphone_transport::{Transport, address::Registry};
 
     use super::*;
+    use crate::WebSocketRoom;
 
     fn open(address: &str) -> Result<Box<dyn Transport>, String> {
-        Registry::new().with::<WebSocketClient>().open(address).map_err(|error| error.to_string())
+        let registry = Registry::new().with::<WebSocketClient>().with::<WebSocketRoom>();
+        registry.open(address).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -53,6 +55,7 @@ mod tests {
             ("ws://hub:7780/a%20b/c", "ws hub:7780/a b/c"),
             ("ws://[::1]:7/x", "ws [::1]:7/x"),
             ("wss://hub/x", "wss hub:443/x"),
+            ("ws-listen://0.0.0.0:7780", "ws room 0.0.0.0:7780"),
         ] {
             assert_eq!(open(address).unwrap().facts().name, name);
         }
@@ -65,6 +68,8 @@ mod tests {
             ("wss://hub?ca-file=/nowhere.pem", "/nowhere.pem"),
             ("wss://hub?proxy=x", "no option proxy"),
             ("ws://me@hub", "users"),
+            ("ws-listen://0.0.0.0", "a port"),
+            ("ws-listen://0.0.0.0:7780/x", "no use for x"),
             ("ws://me:secret@hub", "password"),
         ] {
             let why = open(address).err().unwrap();

@@ -5,15 +5,13 @@ use std::{io, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use stringphone_transport::{Channels, Facts, Link, Transport, TransportError, framing};
+use stringphone_transport::{Channels, Facts, Link, Transport, TransportError, tls::Tls};
 use tokio::{net::TcpStream, time::timeout};
-use tokio_tungstenite::{
-    WebSocketStream, client_async_with_config, tungstenite::protocol::WebSocketConfig,
-};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::{
     link::{self, Bytes},
-    tls::{self, Trust},
+    messages::config,
 };
 
 /// The largest frame, in bytes; 65 KiB, as with TCP.
@@ -21,9 +19,6 @@ pub(crate) const MAX_FRAME: usize = 65 * 1024;
 
 /// How long `connect` may take.
 const CONNECT: Duration = Duration::from_secs(10);
-
-/// What is read and written in one go, in bytes.
-const BUFFER: usize = 16 * 1024;
 
 /// What a path may hold as it is.
 const PATH: &AsciiSet =
@@ -38,7 +33,7 @@ impl WebSocket {
     ///
     /// The name is looked up again at every [`connect`](Transport::connect).
     pub fn connect(address: impl ToString) -> WebSocketClient {
-        WebSocketClient { address: address.to_string(), path: "/".into(), trust: None }
+        WebSocketClient { address: address.to_string(), path: "/".into(), tls: None }
     }
 }
 
@@ -50,8 +45,7 @@ impl WebSocket {
 pub struct WebSocketClient {
     address: String,
     path: String,
-    /// Without TLS, nobody.
-    trust: Option<Trust>,
+    tls: Option<Tls>,
 }
 
 impl WebSocketClient {
@@ -65,7 +59,7 @@ impl WebSocketClient {
     /// Speaks TLS, and trusts whom the operating system trusts.
     #[must_use]
     pub fn tls(mut self) -> Self {
-        self.trust = Some(Trust::System);
+        self.tls = Some(Tls::new());
         self
     }
 
@@ -73,16 +67,21 @@ impl WebSocketClient {
     /// again for every connection.
     #[must_use]
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.trust = Some(Trust::File(path.into()));
+        self.tls = Some(Tls::new().ca_file(path));
         self
     }
 
-    pub(crate) fn trust(&self) -> Option<&Trust> {
-        self.trust.as_ref()
+    pub(crate) fn trust(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    fn host(&self) -> &str {
+        let host = self.address.rsplit_once(':').map_or(&*self.address, |(host, _)| host);
+        host.trim_start_matches('[').trim_end_matches(']')
     }
 
     fn scheme(&self) -> &'static str {
-        if self.trust.is_some() { "wss" } else { "ws" }
+        if self.tls.is_some() { "wss" } else { "ws" }
     }
 
     fn url(&self) -> String {
@@ -93,24 +92,13 @@ impl WebSocketClient {
     async fn open(&self) -> io::Result<WebSocketStream<Box<dyn Bytes>>> {
         let stream = TcpStream::connect(&self.address).await?;
         stream.set_nodelay(true)?;
-        let stream: Box<dyn Bytes> = match &self.trust {
+        let stream: Box<dyn Bytes> = match &self.tls {
             None => Box::new(stream),
-            Some(trust) => Box::new(tls::shake_hands(trust, &self.address, stream).await?),
+            Some(tls) => Box::new(tls.connect(self.host(), stream).await?),
         };
-        let opening = client_async_with_config(self.url(), stream, Some(config()));
+        let opening = client_async_with_config(self.url(), stream, Some(config(MAX_FRAME)));
         opening.await.map(|(socket, _)| socket).map_err(io::Error::other)
     }
-}
-
-/// A message that is longer than any frame is refused by the length in front of it.
-fn config() -> WebSocketConfig {
-    let longest = framing::max_body(MAX_FRAME);
-    WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
-        .max_write_buffer_size(BUFFER + 2 * longest)
-        .max_message_size(Some(longest))
-        .max_frame_size(Some(longest))
 }
 
 #[async_trait]

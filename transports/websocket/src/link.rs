@@ -1,4 +1,4 @@
-//! The two halves of a link: messages as frames.
+//! The two halves of a client's link.
 //! Not the task that writes: see `writing`.
 
 use std::{
@@ -14,21 +14,15 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{mpsc, oneshot},
     task::AbortHandle,
-    time::{Instant, Sleep, sleep},
+    time::{Sleep, sleep},
 };
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{self, Message, error::ProtocolError},
-};
+use tokio_tungstenite::WebSocketStream;
 use tokio_util::{sync::PollSender, task::AbortOnDropHandle};
 
-use crate::{client::MAX_FRAME, writing::write};
+use crate::{client::MAX_FRAME, messages::Messages, writing::write};
 
 /// How many frames may wait for the task that writes.
 const QUEUE: usize = 64;
-
-/// Two pings without an answer.
-const SILENCE: Duration = Duration::from_secs(60);
 
 /// How long closing may take to write what waits: it is not to wait for a peer that does not read.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -50,45 +44,31 @@ pub(crate) fn link(socket: Socket, channels: Channels) -> Link {
             let _ = report.send(error); // nobody asks once the link is dropped
         }
     }));
-    let reading = Reading {
-        messages,
-        silence: Box::pin(sleep(SILENCE)),
-        failure,
-        writing: writing.abort_handle(),
-    };
+    let messages = Messages::new(messages, MAX_FRAME);
+    let reading = Reading { messages, failure, writing: writing.abort_handle() };
     let outgoing = Outgoing { queue: PollSender::new(queue), writing, closing: None };
     Link::new(framing::incoming(reading, ChannelCount::Many), outgoing)
 }
 
 /// What the other side says, frames and garbage.
 struct Reading {
-    messages: SplitStream<Socket>,
-    /// Runs since something came.
-    silence: Pin<Box<Sleep>>,
+    messages: Messages<SplitStream<Socket>>,
     /// Why the task that writes has failed, once it has.
     failure: oneshot::Receiver<TransportError>,
     writing: AbortHandle,
 }
 
 impl Reading {
-    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, TransportError>> {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Result<Frame, TransportError>, TransportError>> {
         if !self.failure.is_terminated()
             && let Poll::Ready(Ok(error)) = self.failure.poll_unpin(cx)
         {
             return Poll::Ready(Err(error));
         }
-        if let Poll::Ready(message) = self.messages.poll_next_unpin(cx) {
-            self.silence.as_mut().reset(Instant::now() + SILENCE);
-            let message = message.ok_or(TransportError::Closed)?.map_err(down)?;
-            if message.is_close() {
-                // The library answers it when it is asked for more.
-                let _ = self.messages.poll_next_unpin(cx);
-                return Poll::Ready(Err(TransportError::Closed));
-            }
-            return Poll::Ready(Ok(message));
-        }
-        ready!(self.silence.as_mut().poll(cx));
-        Poll::Ready(Err(TransportError::Timeout { what: "an answer to a ping", after: SILENCE }))
+        self.messages.poll_frame(cx)
     }
 }
 
@@ -96,48 +76,12 @@ impl Stream for Reading {
     type Item = Result<Result<Frame, TransportError>, TransportError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            let item = match ready!(self.poll_message(cx)) {
-                Ok(message) => match read(&message) {
-                    Some(item) => Ok(item),
-                    None => continue,
-                },
-                Err(error) => {
-                    // The other half has to learn of it, even if it only ever writes.
-                    self.writing.abort();
-                    Err(error)
-                }
-            };
-            return Poll::Ready(Some(item));
+        let item = ready!(self.poll_frame(cx));
+        if item.is_err() {
+            // The other half has to learn of it, even if it only ever writes.
+            self.writing.abort();
         }
-    }
-}
-
-/// A frame or garbage; nothing where the message only keeps the connection.
-fn read(message: &Message) -> Option<Result<Frame, TransportError>> {
-    let garbage = |reason| TransportError::Malformed { dropped: 1, reason };
-    match message {
-        Message::Binary(body) => Some(framing::take_body(body, MAX_FRAME).map_err(garbage)),
-        Message::Text(_) => Some(Err(garbage("a text message"))),
-        // The library answers pings.
-        Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => None,
-    }
-}
-
-/// Why the library can't go on.
-pub(crate) fn down(error: tungstenite::Error) -> TransportError {
-    use tungstenite::Error;
-    match error {
-        Error::ConnectionClosed
-        | Error::AlreadyClosed
-        | Error::Protocol(
-            ProtocolError::ResetWithoutClosingHandshake | ProtocolError::SendAfterClosing,
-        ) => TransportError::Closed,
-        Error::Io(error) => TransportError::Io(error),
-        Error::Capacity(_) => TransportError::Framing("a message is longer than any frame"),
-        Error::Protocol(_) => TransportError::Framing("that is no WebSocket"),
-        Error::Utf8(_) => TransportError::Framing("a text message is not UTF-8"),
-        error => TransportError::other(error),
+        Poll::Ready(Some(item))
     }
 }
 

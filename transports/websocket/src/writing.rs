@@ -3,21 +3,20 @@
 
 use std::{future::Future, time::Duration};
 
-use bytes::BytesMut;
 use futures::{SinkExt, stream::SplitSink};
-use stringphone_transport::{ChannelChanges, Channels, Frame, TransportError, framing};
+use stringphone_transport::{ChannelChanges, Channels, Frame, TransportError};
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use crate::link::{Socket, down};
+use crate::{
+    link::Socket,
+    messages::{PING, down, message},
+};
 
 type Writer = SplitSink<Socket, Message>;
-
-/// How often the other side is asked whether it is there.
-const PING: Duration = Duration::from_secs(30);
 
 /// How long the other side may take to accept what is written in one go.
 const STALL: Duration = Duration::from_secs(30);
@@ -68,12 +67,6 @@ async fn write_all(
         next = if written < BATCH { frames.try_recv().ok() } else { None };
     }
     writer.flush().await
-}
-
-fn message(frame: &Frame) -> Message {
-    let mut body = BytesMut::new();
-    framing::put_body(frame, &mut body);
-    Message::Binary(body.freeze())
 }
 
 async fn in_time(

@@ -1,5 +1,5 @@
-//! Two clients in a room keep the claims of every transport, over real sockets.
-//! Not what a room may do to them: see `misbehaviour`.
+//! Clients and rooms keep the claims of every transport, over real sockets.
+//! Not what they do to those who misbehave: see `misbehaviour` and `listening`.
 
 use std::time::Duration;
 
@@ -11,7 +11,43 @@ use stringphone_transport::{
 };
 use stringphone_websocket::{WebSocket, WebSocketClient};
 
-use crate::room::Room;
+use crate::{attended::Attended, room::Room};
+
+async fn room_and_client() -> (Attended, WebSocketClient) {
+    let mut room = WebSocket::listen("127.0.0.1:0");
+    let address = room.bind().await.unwrap();
+    (Attended(room), WebSocket::connect(address))
+}
+
+struct RoomFirst;
+
+#[async_trait]
+impl Fixture for RoomFirst {
+    async fn pair(&mut self) -> Pair {
+        let (room, client) = room_and_client().await;
+        Pair::new(room, client)
+    }
+}
+
+#[tokio::test]
+async fn a_room_and_a_client_keep_the_claims() {
+    conformance::run(RoomFirst).await.assert();
+}
+
+struct ClientFirst;
+
+#[async_trait]
+impl Fixture for ClientFirst {
+    async fn pair(&mut self) -> Pair {
+        let (room, client) = room_and_client().await;
+        Pair::new(client, room)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_and_a_room_keep_the_claims_on_several_threads() {
+    conformance::run(ClientFirst).await.assert();
+}
 
 #[derive(Default)]
 struct TwoClients {

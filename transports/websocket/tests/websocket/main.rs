@@ -1,9 +1,11 @@
-//! Clients against a room of the test's own.
-//! Not a room to use: that one has no bounds on who comes.
+//! Rooms and clients, together and each against a test.
+//! Not the addresses that name them: those are tested where they are read.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod attended;
 mod conformance;
+mod listening;
 mod misbehaviour;
 mod room;
 mod wire;

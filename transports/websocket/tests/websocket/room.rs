@@ -1,15 +1,15 @@
-//! A room for tests: a hub in memory, with a port for each that connects.
+//! A room whose own carrier listens to nothing, behind a proxy that can fail.
 //! Not tests.
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use bytes::BytesMut;
-use futures::{SinkExt, StreamExt};
-use stringphone_memory::{Hub, Limits};
+use futures::StreamExt;
 use stringphone_servers::mosquitto::Certificates;
-use stringphone_transport::{Channels, Frame, Link, Transport, framing};
+use stringphone_transport::{Channels, Frame, Transport, framing};
+use stringphone_websocket::WebSocket;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     sync::Mutex,
     task::JoinSet,
@@ -22,7 +22,7 @@ use tokio_rustls::{
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     },
 };
-use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
+use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) const MAX_FRAME: usize = 65 * 1024;
@@ -30,7 +30,7 @@ pub(crate) const MAX_FRAME: usize = 65 * 1024;
 pub(crate) struct Room {
     pub(crate) address: SocketAddr,
     connections: Arc<Mutex<JoinSet<()>>>,
-    _accepting: AbortOnDropHandle<()>,
+    _tasks: [AbortOnDropHandle<()>; 2],
 }
 
 impl Room {
@@ -47,18 +47,24 @@ impl Room {
     }
 
     async fn with(tls: Option<TlsAcceptor>) -> Self {
+        let mut room = WebSocket::listen("127.0.0.1:0");
+        let inner = room.bind().await.unwrap();
+        let carrier = AbortOnDropHandle::new(tokio::spawn(async move {
+            let (_owner, channels) = Channels::new([]);
+            let mut link = room.connect(channels).await.unwrap();
+            while link.incoming.next().await.is_some() {}
+        }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(Mutex::new(JoinSet::new()));
-        let (hub, accepted) =
-            (Hub::with(Limits::default().max_frame(MAX_FRAME).queue(16)), Arc::clone(&connections));
-        let accepting = tokio::spawn(async move {
+        let accepted = Arc::clone(&connections);
+        let accepting = AbortOnDropHandle::new(tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                accepted.lock().await.spawn(welcome(stream, tls.clone(), hub.clone()));
+                accepted.lock().await.spawn(pass_on(stream, tls.clone(), inner));
             }
-        });
-        Self { address, connections, _accepting: AbortOnDropHandle::new(accepting) }
+        }));
+        Self { address, connections, _tasks: [carrier, accepting] }
     }
 
     /// Takes all connections down, as a failing network would.
@@ -79,42 +85,16 @@ fn acceptor(chain: &Path, key: &Path) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-async fn welcome(stream: TcpStream, tls: Option<TlsAcceptor>, hub: Hub) {
-    match tls {
-        None => serve(stream, hub).await,
-        Some(tls) => {
-            // Where it fails, the client says why.
-            if let Ok(stream) = tls.accept(stream).await {
-                serve(stream, hub).await;
-            }
-        }
-    }
-}
-
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, hub: Hub) {
-    let Ok(socket) = accept_async(stream).await else { return };
-    let (mut write, mut read) = socket.split();
-    let (owner, channels) = Channels::new([]);
-    let Link { mut incoming, mut outgoing } = hub.port("peer").connect(channels).await.unwrap();
-    let reading = async {
-        while let Some(Ok(message)) = read.next().await {
-            let Message::Binary(body) = message else { continue };
-            let frame = framing::take_body(&body, MAX_FRAME).unwrap();
-            owner.open(frame.channel.clone().unwrap());
-            outgoing.send(frame).await.unwrap();
-        }
+async fn pass_on(mut near: TcpStream, tls: Option<TlsAcceptor>, room: SocketAddr) {
+    let mut far = TcpStream::connect(room).await.unwrap();
+    // Where it fails, the client says why.
+    let _ = match tls {
+        None => copy_bidirectional(&mut near, &mut far).await,
+        Some(tls) => match tls.accept(near).await {
+            Ok(mut near) => copy_bidirectional(&mut near, &mut far).await,
+            Err(error) => Err(error),
+        },
     };
-    let writing = async {
-        while let Some(Ok(frame)) = incoming.next().await {
-            if write.send(message(&frame)).await.is_err() {
-                break;
-            }
-        }
-    };
-    tokio::select! {
-        () = reading => {}
-        () = writing => {}
-    }
 }
 
 pub(crate) fn message(frame: &Frame) -> Message {

@@ -4,18 +4,14 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use futures::{SinkExt, StreamExt};
-use stringphone_transport::{Channels, Frame, TransportError};
-use tokio::{
-    net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::{
-    DropReason,
+use super::{
+    DropReason, Opening,
     members::{Place, Seat},
     outbox::{OVERHEAD, Outbox, caught_up},
-    stream::{self, Reader, Writer},
 };
+use crate::{Channels, Frame, Incoming, Outgoing, TransportError};
 
 /// A frame for the carrier, with the room that it takes from its sender's bounds.
 pub(crate) type Unhandled = (Frame, OwnedSemaphorePermit, Place);
@@ -27,31 +23,35 @@ pub(crate) struct ToCarrier {
     pub(crate) channels: Channels,
 }
 
-pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, seat: Seat, carrier: ToCarrier) {
+/// Opens the connection and serves it until the peer has to go, also in the middle of its handshake.
+pub(crate) async fn serve(opening: Opening, peer: SocketAddr, seat: Seat, carrier: ToCarrier) {
     let stats = seat.members().stats().clone();
-    let reason = match stream::split(stream, seat.members().limits()) {
-        Err(_) => DropReason::Left,
-        Ok((reader, writer)) => {
-            // The socket outlives the count, so whoever sees it closed finds it counted.
-            let outbox = Arc::clone(seat.outbox());
-            let (mut reader, mut writer) = (reader, writer);
-            let reason = tokio::select! {
-                biased;
-                reason = outbox.is_put_out() => reason,
-                reason = write(&mut writer, &outbox) => reason,
-                reason = read(&mut reader, seat, carrier) => reason,
-            };
-            stats.count(reason);
-            tracing::debug!(%peer, %reason, "a peer left the room");
-            return;
+    let outbox = Arc::clone(seat.outbox());
+    // Once it is open, the socket outlives the count, so whoever sees it closed finds it counted.
+    let mut halves = None;
+    let serving = async {
+        let (reader, writer) = match opening.await {
+            Ok(opened) => halves.insert(opened),
+            Err(error) => return reason(&error),
+        };
+        tokio::select! {
+            biased;
+            reason = write(writer, &outbox) => reason,
+            reason = read(reader, seat, carrier) => reason,
         }
     };
+    let reason = tokio::select! {
+        biased;
+        reason = outbox.is_put_out() => reason,
+        reason = serving => reason,
+    };
     stats.count(reason);
+    tracing::debug!(%peer, %reason, "a peer left the room");
 }
 
 /// Reads, forwards and hands to the carrier, in this order of patience: the peer itself waits while
 /// the carrier is busy with its frames, and a moment for others who have fallen behind.
-async fn read(reader: &mut Reader, mut seat: Seat, carrier: ToCarrier) -> DropReason {
+async fn read(reader: &mut Incoming, mut seat: Seat, carrier: ToCarrier) -> DropReason {
     let bound = seat.members().limits().unhandled.clamp(1, MOST_PERMITS);
     let unhandled = Arc::new(Semaphore::new(bound));
     while let Some(frame) = reader.next().await {
@@ -87,7 +87,7 @@ async fn read(reader: &mut Reader, mut seat: Seat, carrier: ToCarrier) -> DropRe
 const MOST_PERMITS: usize = (u32::MAX >> 3) as usize;
 
 /// Writes as many frames in one go as there are.
-async fn write(writer: &mut Writer, outbox: &Outbox) -> DropReason {
+async fn write(writer: &mut Outgoing, outbox: &Outbox) -> DropReason {
     loop {
         let result = match outbox.pop() {
             Some(frame) => writer.feed(frame).await,
@@ -107,7 +107,7 @@ async fn write(writer: &mut Writer, outbox: &Outbox) -> DropReason {
 
 fn reason(error: &TransportError) -> DropReason {
     match error {
-        TransportError::Framing(_) => DropReason::Garbage,
+        TransportError::Framing(_) | TransportError::Malformed { .. } => DropReason::Garbage,
         TransportError::Timeout { .. } => DropReason::HalfFrame,
         TransportError::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
             DropReason::WriteStall

@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
-use stringphone_transport::{ChannelName, Frame};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 
-use crate::{DropReason, Limits, RoomStats, outbox::Outbox};
+use super::{DropReason, Limits, RoomStats, outbox::Outbox};
+use crate::{ChannelName, Frame};
 
 pub(crate) struct Members {
     limits: Limits,

@@ -15,17 +15,18 @@ pub enum DropReason {
     Left,
     /// It sent something that is no frame, or a frame that is too large or names no channel.
     Garbage,
-    /// It began a frame and did not finish it in time.
+    /// It began a frame and did not finish it in time, or did not finish the handshake that has to
+    /// come first.
     HalfFrame,
     /// More bytes waited for it than may.
     Unread,
-    /// It accepted no byte for too long.
+    /// It accepted no byte for too long, or has vanished.
     WriteStall,
     /// It used more channels than it may.
     Channels,
     /// It came when the room was full.
     Full,
-    /// It had not sent a single frame for [`partial_frame`](crate::Limits::partial_frame) when
+    /// It had not sent a single frame for [`partial_frame`](super::Limits::partial_frame) when
     /// another peer needed its place in a full room.
     Mute,
 }

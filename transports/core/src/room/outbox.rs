@@ -8,13 +8,13 @@ use std::{
 };
 
 use futures::future::join_all;
-use stringphone_transport::Frame;
 use tokio::{
     sync::Notify,
     time::{Instant, timeout_at},
 };
 
-use crate::DropReason;
+use super::DropReason;
+use crate::Frame;
 
 /// What a frame costs besides its bytes, so that tiny ones do not slip through the bound.
 pub(crate) const OVERHEAD: usize = 64;

@@ -1,16 +1,16 @@
-//! The bounds of a TCP link.
+//! The bounds of a room on TCP, and of the links to one.
 //! Not their enforcement: that is where the bytes are.
 
 use std::time::Duration;
 
-/// The bounds of a TCP link; the first three and the last concern both sides, the rest a room.
+/// The bounds of a room, and of a link to one; the first three and the last concern both sides, the
+/// rest a room.
 ///
 /// ```
-/// use stringphone_tcp::{Limits, Tcp};
+/// use stringphone_transport::room::Limits;
 ///
 /// let mut limits = Limits::default();
 /// limits.peers = 8;
-/// let room = Tcp::listen("127.0.0.1:0").limits(limits);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -35,7 +35,8 @@ pub struct Limits {
     pub unhandled: usize,
     /// How many channels one peer of a room may use; 64.
     pub channels: usize,
-    /// How long [`connect`](stringphone_transport::Transport::connect) may take; 10 s.
+    /// How long [`connect`](crate::Transport::connect) may take, and in a room the handshake of a
+    /// peer, where there is one; 10 s.
     pub connect: Duration,
 }
 
