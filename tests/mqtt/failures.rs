@@ -11,10 +11,10 @@ use stringphone::mqtt::Mqtt;
 use stringphone::store::FileStore;
 use stringphone::{Event, Events, Topic, TopicHandle};
 use stringphone_servers::mosquitto::{Mosquitto, Settings};
+use stringphone_servers::network::Network;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::support::network::Network;
 use super::support::{Test, event, identity};
 use super::{at, eager, house};
 
@@ -153,12 +153,12 @@ async fn a_network_that_is_cut_or_falls_silent_is_noticed_and_comes_back() -> Te
         if silent {
             network.silence();
         } else {
-            network.cut();
+            network.cut().await;
         }
         timeout(Duration::from_secs(20), down(&mut events)).await?;
         let allowed = if silent { Duration::from_secs(5) } else { Duration::from_secs(1) };
         assert!(before.elapsed() < allowed, "{silent}: {:?}", before.elapsed());
-        network.clear_up();
+        network.clear_up().await;
         timeout(Duration::from_secs(20), up(&mut events)).await?;
     }
     goes_on(&heard).await;

@@ -6,6 +6,7 @@
 
 pub mod mosquitto;
 pub mod nats;
+pub mod network;
 pub mod pty;
 
 use std::{

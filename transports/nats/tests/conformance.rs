@@ -3,19 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
-mod network;
-
 use std::time::Duration;
 
 use async_trait::async_trait;
 use stringphone_nats::{JetStream, Nats};
-use stringphone_servers::nats as server;
+use stringphone_servers::{nats as server, network::Network};
 use stringphone_transport::{
     conformance::{self, Ends, Fixture, Pair},
     faults::{Faults, Faulty},
 };
-
-use network::Network;
 
 /// Two transports on one server, behind a network that can fail.
 struct TwoClients {

@@ -7,16 +7,12 @@ use std::{net::SocketAddr, time::Duration};
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use stringphone_servers::network::Network;
 use stringphone_tcp::{Tcp, TcpClient, TcpRoom};
 use stringphone_transport::{
     Channels, Transport,
     conformance::{self, Ends, Fixture, Pair},
     faults::{Faults, Faulty},
-};
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -98,47 +94,6 @@ impl Fixture for TwoClients {
     async fn cut(&mut self) -> Ends {
         self.network.as_ref().unwrap().cut().await;
         Ends::Both
-    }
-}
-
-/// Passes connections on until it fails.
-struct Network {
-    address: SocketAddr,
-    failures: tokio::sync::mpsc::Sender<tokio::sync::oneshot::Sender<()>>,
-    _task: AbortOnDropHandle<()>,
-}
-
-impl Network {
-    async fn to(room: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (failures, mut failing) = tokio::sync::mpsc::channel(1);
-        let task = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                tokio::select! {
-                    accepted = listener.accept() => {
-                        let (mut near, _) = accepted.unwrap();
-                        connections.spawn(async move {
-                            let mut far = TcpStream::connect(room).await.unwrap();
-                            let _ = copy_bidirectional(&mut near, &mut far).await;
-                        });
-                    }
-                    failed = failing.recv() => {
-                        let failed: tokio::sync::oneshot::Sender<()> = failed.unwrap();
-                        connections.shutdown().await;
-                        let _ = failed.send(());
-                    }
-                }
-            }
-        });
-        Self { address, failures, _task: AbortOnDropHandle::new(task) }
-    }
-
-    async fn cut(&self) {
-        let (done, failed) = tokio::sync::oneshot::channel();
-        self.failures.send(done).await.unwrap();
-        failed.await.unwrap();
     }
 }
 
