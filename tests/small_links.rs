@@ -4,11 +4,12 @@
 mod support;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{SinkExt, StreamExt};
 use stringphone::memory::{Hub, Limits, MemoryPort};
-use stringphone::transport::Frame;
 use stringphone::transport::faults::{Faults, Faulty};
+use stringphone::transport::{ChannelName, Channels, Frame, Transport};
 use stringphone::{InviteOptions, Topic, TopicError, TopicHandle};
 use support::*;
 
@@ -63,7 +64,7 @@ fn what_fits_goes_in_one_piece_and_is_not_filled_up_beyond_it() -> Test {
         attach(&phone, port).await?;
         let lamp = join(&phone, hub.port("lamp")).await?;
         let mut inbox = lamp.subscribe_raw().await?;
-        tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
         heard.lock().unwrap().clear();
         for number in 0..100_u8 {
             phone.publish_raw(vec![number; 20]).await?;
@@ -91,6 +92,57 @@ fn lost_pieces_are_sent_again() -> Test {
             phone.publish_raw(vec![number; 5_000]).await?;
             assert_eq!(next(&mut inbox).await.body, vec![number; 5_000]);
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn an_outsider_that_sends_first_pieces_stops_nobody() -> Test {
+    in_virtual_time(async {
+        let hub = hub();
+        // Unreliable and slow: each flush takes a while.
+        let slow = Faults::seeded(8).delay(Duration::from_millis(50)..Duration::from_millis(80));
+        let phone = Topic::found("house", identity(1)).start()?;
+        attach(&phone, Faulty::new(hub.port("phone"), slow)).await?;
+        let lamp = join(&phone, hub.port("lamp")).await?;
+        let mut inbox = lamp.subscribe_raw().await?;
+        let (owner, channels) = Channels::new([ChannelName::try_from("house")?]);
+        let mut outsider = hub.port("outsider").connect(channels).await?;
+        let flood = tokio::task::spawn_local(async move {
+            let _open = owner;
+            for number in 0_u32.. {
+                let [a, b, c, d] = number.to_be_bytes();
+                let piece = vec![0x28, a, b, c, d, 0, 255, 1];
+                let piece = Frame::on(ChannelName::try_from("house").unwrap(), piece);
+                outsider.outgoing.send(piece).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        for number in 0..60_u8 {
+            phone.publish_raw(vec![number]).await?;
+            let heard = tokio::time::timeout(Duration::from_secs(3), next(&mut inbox)).await?;
+            assert_eq!(heard.body, vec![number]);
+        }
+        flood.abort();
+        Ok(())
+    })
+}
+
+#[test]
+fn pieces_for_others_are_none_of_our_business() -> Test {
+    in_virtual_time(async {
+        let hub = hub();
+        let phone = Topic::found("house", identity(1)).start()?;
+        let (port, heard) = tapped(hub.port("phone"));
+        attach(&phone, Faulty::new(port, Faults::seeded(9))).await?;
+        let (_owner, channels) = Channels::new([]);
+        let mut other = hub.port("other").connect(channels).await?;
+        let piece = Frame::on(ChannelName::try_from("garage")?, vec![0x28, 1, 2, 3, 4, 0, 9, 1]);
+        other.outgoing.send(piece).await?;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let asked = |frame: &Frame| frame.bytes.first() == Some(&0x29);
+        assert!(!heard.lock().unwrap().iter().any(asked));
         Ok(())
     })
 }

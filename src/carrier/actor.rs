@@ -142,6 +142,11 @@ impl Routes {
         }
     }
 
+    /// Whether somebody listens to this channel.
+    pub(super) fn has(&self, channel: Option<&ChannelName>) -> bool {
+        !self.many || channel.is_some_and(|channel| self.routes.borrow().contains_key(channel))
+    }
+
     /// A frame of this channel was lost, or of all where it is not known whose it was.
     pub(super) fn lose(&self, channel: Option<&ChannelName>, frames: u64) {
         if channel.is_some() {

@@ -23,6 +23,8 @@ use crate::transport::{ChannelName, Frame, Incoming, Link, Outgoing, Transport, 
 const CLOSING: Duration = Duration::from_secs(1);
 /// Frames handed to the link between two flushes.
 const BATCH: usize = 64;
+/// Bytes of them, beyond which no further one is begun: a slow link is not taken for a dead one.
+const BATCH_BYTES: usize = 65_536;
 /// What carriers have to say to each other, waiting. What does not fit is asked for again.
 const ANSWERS: usize = 512;
 
@@ -148,13 +150,15 @@ async fn read(
     loop {
         let item = tokio::select! {
             biased;
-            item = incoming.next() => item,
             () = pieces.due() => {
                 pieces.expire().iter().for_each(|channel| routes.lose(channel.as_ref(), 1));
                 continue;
             }
+            item = incoming.next() => item,
         };
         match item {
+            // On a shared medium most frames are for others.
+            Some(Ok(frame)) if !routes.has(frame.channel.as_ref()) => {}
             Some(Ok(frame)) => {
                 let read = pieces.read(frame);
                 read.lost.iter().for_each(|channel| routes.lose(channel.as_ref(), 1));
@@ -188,25 +192,31 @@ impl Writer<'_> {
     async fn write(mut self) -> Result<(), TransportError> {
         loop {
             self.ready().await?;
-            let first = tokio::select! {
+            let mut next = tokio::select! {
                 biased;
                 Some(answer) = self.answers.recv() => {
                     self.hand_over(answer)?;
-                    self.flush().await?;
-                    continue;
+                    self.ready().await?;
+                    // In turns, whatever others make us answer.
+                    self.queue.try_recv().ok()
                 }
-                first = self.queue.recv() => first,
+                first = self.queue.recv() => match first {
+                    Some(first) => Some(first),
+                    None => break,
+                },
             };
-            let Some(first) = first else { break };
-            let mut next = Some(first);
+            let mut bytes: usize = 0;
             let mut flushed = Vec::new();
             for left in (0..BATCH).rev() {
                 match next.take() {
-                    Some(Outbound::Frame(frame, queued)) => self.feed(frame, queued).await?,
+                    Some(Outbound::Frame(frame, queued)) => {
+                        bytes = bytes.saturating_add(frame.bytes.len());
+                        self.feed(frame, queued).await?;
+                    }
                     Some(Outbound::Flush(done)) => flushed.push(done),
                     None => break,
                 }
-                if left > 0 {
+                if left > 0 && bytes < BATCH_BYTES {
                     self.ready().await?;
                     next = self.queue.try_recv().ok();
                 }

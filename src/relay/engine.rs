@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::rates::Rates;
 use super::seen::Seen;
 use super::{RelayLimits, RelayStats};
+use crate::carrier::pieces;
 
 /// The first byte of a frame between relays. No protocol's frame begins so.
 const WRAPPED: u8 = 0x2a;
@@ -69,7 +70,7 @@ impl Engine {
         Self {
             links: sides.iter().map(|side| (*side, source())).collect(),
             seen: Seen::default(),
-            rates: Rates::new(limits),
+            rates: Rates::new(limits, sides.len()),
             stats: RelayStats::default(),
         }
     }
@@ -95,8 +96,14 @@ impl Engine {
             self.stats.hops += 1;
             return None;
         }
-        // A relay that lies about where frames come from has the rates of its link all the same.
-        if side != Side::Inside && !self.rates.take(here, onward.source, onward.frame.len(), now) {
+        let relayed = (side == Side::Relays).then_some(onward.source);
+        if relayed.is_some_and(|source| self.links.iter().any(|(_, ours)| *ours == source)) {
+            // It comes back to us; or somebody wants to use our own rates up.
+            self.stats.duplicates += 1;
+            return None;
+        }
+        let len = onward.frame.len();
+        if side != Side::Inside && !self.rates.take(link, relayed, len, now) {
             self.stats.over_rate += 1;
             return None;
         }
@@ -112,13 +119,14 @@ impl Engine {
 /// A frame from a link of this side, one relay further.
 fn unwrap(side: Side, here: Source, frame: Bytes) -> Option<Onward> {
     match (side, frame.first()) {
-        (Side::Participants | Side::Inside, Some(first)) if *first != WRAPPED => {
+        (Side::Participants | Side::Inside, Some(_)) if !pieces::is_reserved(&frame) => {
             Some(Onward { hops: 1, source: here, frame })
         }
         (Side::Relays, Some(&WRAPPED)) => {
             let (header, rest) = frame.split_first_chunk::<HEADER>()?;
             let [_, hops, source @ ..] = *header;
-            if rest.is_empty() || hops == 0 {
+            // What carriers say to each other stays on its link.
+            if rest.is_empty() || hops == 0 || pieces::is_reserved(rest) {
                 return None;
             }
             let frame = Bytes::copy_from_slice(rest);

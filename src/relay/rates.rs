@@ -16,7 +16,10 @@ const BURST: f64 = 2.0;
 
 pub(super) struct Rates {
     limits: RelayLimits,
-    sources: BTreeMap<Source, Bucket>,
+    /// Our own.
+    links: Vec<Option<Bucket>>,
+    /// Those that other relays name, by the link on which they do.
+    sources: BTreeMap<(usize, Source), Bucket>,
 }
 
 struct Bucket {
@@ -54,26 +57,38 @@ impl Bucket {
 }
 
 impl Rates {
-    pub(super) fn new(limits: RelayLimits) -> Self {
-        Self { limits, sources: BTreeMap::new() }
+    pub(super) fn new(limits: RelayLimits, links: usize) -> Self {
+        Self { limits, links: (0..links).map(|_| None).collect(), sources: BTreeMap::new() }
     }
 
-    /// Whether a frame of this source, which came in here, is within its rates.
-    pub(super) fn take(&mut self, here: Source, source: Source, len: usize, now: Instant) -> bool {
+    /// Whether a frame that came in on this link is within the rates of the link, and of the source
+    /// that another relay names.
+    pub(super) fn take(
+        &mut self,
+        link: usize,
+        relayed: Option<Source>,
+        len: usize,
+        now: Instant,
+    ) -> bool {
         let limits = self.limits;
-        if here == source {
-            return self.bucket(source, limits, now).is_none_or(|it| it.take(limits, len, now));
-        }
+        let Some(source) = relayed else { return self.link(link, limits, len, now) };
         let all = RelayLimits {
             frames: limits.frames.saturating_mul(RELAYED),
             bytes: limits.bytes.saturating_mul(RELAYED),
         };
-        self.bucket(source, limits, now).is_none_or(|it| it.take(limits, len, now))
-            && self.bucket(here, all, now).is_none_or(|it| it.take(all, len, now))
+        let bucket = self.source((link, source), now);
+        bucket.is_none_or(|bucket| bucket.take(limits, len, now)) && self.link(link, all, len, now)
+    }
+
+    /// A link has its own, whatever stands in frames.
+    fn link(&mut self, link: usize, limits: RelayLimits, len: usize, now: Instant) -> bool {
+        let bucket = self.links.get_mut(link);
+        let bucket = bucket.map(|bucket| bucket.get_or_insert_with(|| Bucket::full(limits, now)));
+        bucket.is_some_and(|bucket| bucket.take(limits, len, now))
     }
 
     /// A source's own bucket; `None` where there are too many sources for it to have one.
-    fn bucket(&mut self, of: Source, limits: RelayLimits, now: Instant) -> Option<&mut Bucket> {
+    fn source(&mut self, of: (usize, Source), now: Instant) -> Option<&mut Bucket> {
         if !self.sources.contains_key(&of) && self.sources.len() >= SOURCES {
             // A source that was silent for as long as its burst has nothing to lose.
             self.sources.retain(|_, bucket| now.duration_since(bucket.at).as_secs_f64() < BURST);
@@ -81,6 +96,6 @@ impl Rates {
                 return None;
             }
         }
-        Some(self.sources.entry(of).or_insert_with(|| Bucket::full(limits, now)))
+        Some(self.sources.entry(of).or_insert_with(|| Bucket::full(self.limits, now)))
     }
 }

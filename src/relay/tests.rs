@@ -126,6 +126,46 @@ fn a_relay_that_invents_sources_has_the_rates_of_its_link() {
     assert!(heard <= 8 * 1_000, "{heard}");
 }
 
+#[test]
+fn nobody_uses_up_the_rates_of_a_link_in_its_name() {
+    let (mut relay, now) = (engine(BOTH), Instant::now());
+    let wrapped = relay.take(0, "house", frame(0), now).unwrap().on(Side::Relays);
+    for number in 0..5_000_u64 {
+        let forged = [&wrapped[..10], &frame(1_000 + number)].concat();
+        assert!(relay.take(1, "house", forged.into(), now).is_none());
+    }
+    assert!(relay.take(0, "house", frame(1), now).is_some(), "the link itself may still");
+}
+
+#[test]
+fn invented_sources_lift_no_limit() {
+    let (mut relay, now) = (engine(&[Side::Participants, Side::Relays]), Instant::now());
+    for number in 0..1_000_u64 {
+        let mut wrapped = vec![0x2a, 1];
+        wrapped.extend(number.to_be_bytes());
+        wrapped.extend(frame(number));
+        relay.take(1, "house", wrapped.into(), now);
+    }
+    let heard = (0..10_000)
+        .filter(|number| relay.take(0, "house", frame(1_000_000 + number), now).is_some());
+    assert_eq!(heard.count(), 1_000, "two seconds' worth");
+}
+
+#[test]
+fn what_carriers_say_to_each_other_goes_on_nowhere() {
+    let (mut relay, now) = (engine(BOTH), Instant::now());
+    let wrapped = relay.take(0, "house", frame(1), now).unwrap().on(Side::Relays);
+    for first in 0x28..=0x2f_u8 {
+        assert!(relay.take(0, "house", vec![first; 40].into(), now).is_none());
+        let mut hidden = wrapped.to_vec();
+        // From another relay.
+        hidden[9] ^= 0x80;
+        hidden[10] = first;
+        assert!(relay.take(1, "house", hidden.into(), now).is_none());
+    }
+    assert_eq!(relay.stats.malformed, 16);
+}
+
 proptest! {
     #[test]
     fn no_bytes_from_anybody_do_more_than_be_counted(

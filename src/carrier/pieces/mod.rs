@@ -17,7 +17,7 @@ use resend::Resend;
 use wire::Read;
 
 pub(super) use wire::Split;
-pub(crate) use wire::largest;
+pub(crate) use wire::{is_reserved, largest};
 
 use crate::transport::{ChannelName, Facts, Frame};
 
@@ -39,8 +39,10 @@ pub(super) struct Arrived {
 
 impl Pieces {
     pub(super) fn new(facts: &Facts, salt: u32, answers: mpsc::Sender<Frame>) -> Self {
+        // On a link that carries every frame whole, pieces are somebody else's idea.
+        let asks = !facts.reliable && facts.max_frame < wire::FRAME;
         Self {
-            incoming: RefCell::new(Reassembly::new(!facts.reliable, salt)),
+            incoming: RefCell::new(Reassembly::new(asks, salt)),
             outgoing: RefCell::default(),
             answers,
         }

@@ -26,6 +26,8 @@ const QUIET: Duration = Duration::from_secs(1);
 const QUIET_AT_FIRST: Duration = Duration::from_secs(3);
 /// How often they are asked for.
 const REQUESTS: u32 = 4;
+/// Between two requests on a link, whatever they are for.
+const BETWEEN_REQUESTS: Duration = Duration::from_millis(500);
 /// Names of frames that came together, so that pieces that are sent again to others start no new one.
 const DONE: usize = 64;
 
@@ -36,6 +38,8 @@ type Key = (Option<ChannelName>, Name);
 pub(super) struct Reassembly {
     /// Whether lost pieces are asked for.
     asks: bool,
+    /// From when on something may be asked for again.
+    asks_from: Instant,
     /// Keeps those who lack the same piece from asking at once.
     salt: u32,
     frames: BTreeMap<Key, Partial>,
@@ -92,7 +96,14 @@ pub(super) struct Due {
 
 impl Reassembly {
     pub(super) fn new(asks: bool, salt: u32) -> Self {
-        Self { asks, salt, frames: BTreeMap::new(), bytes: 0, done: VecDeque::new() }
+        Self {
+            asks,
+            asks_from: Instant::now(),
+            salt,
+            frames: BTreeMap::new(),
+            bytes: 0,
+            done: VecDeque::new(),
+        }
     }
 
     /// Takes a piece. What had to make room for it is lost, and told.
@@ -121,11 +132,17 @@ impl Reassembly {
         partial.latest = now;
         // Others may have asked for pieces of a frame that we have.
         partial.ask_at = (self.asks && !done).then(|| now + partial.quiet() + wait);
+        if partial.pieces.values().map(Bytes::len).sum::<usize>() > wire::LARGEST {
+            self.remove(&key);
+            return (Taken::Garbled, Vec::new());
+        }
         if partial.pieces.len() <= usize::from(name.last) {
             return (Taken::Waits, self.make_room(&key));
         }
         let whole = self.remove(&key).map(|partial| joined(&partial.pieces));
-        match whole.filter(|whole| wire::checksum(whole) == name.checksum) {
+        let sound = |whole: &Bytes| wire::checksum(whole) == name.checksum;
+        // What carriers say to each other fits everywhere, and comes in no pieces.
+        match whole.filter(|whole| sound(whole) && !wire::is_carriers(whole)) {
             Some(whole) => {
                 self.done.push_back((key, now + PATIENCE));
                 if self.done.len() > DONE {
@@ -208,6 +225,12 @@ impl Reassembly {
                 return false;
             }
             if partial.ask_at.is_some_and(|at| at <= now) {
+                // Anybody can make us ask: so often, and no more.
+                if self.asks_from > now {
+                    partial.ask_at = Some(self.asks_from);
+                    return true;
+                }
+                self.asks_from = now + BETWEEN_REQUESTS;
                 let missing = partial.missing(name.last);
                 due.requests.push((channel.clone(), wire::request(*name, missing)));
                 partial.asked += 1;

@@ -63,8 +63,10 @@ impl Resend {
         });
         let Some(sent) = known.filter(|sent| sent.quiet_until <= now) else { return Vec::new() };
         let pieces: Vec<Bytes> = sent.split.some(wanted).take(sent.left).collect();
-        sent.left -= pieces.len();
-        sent.quiet_until = now + PAUSE;
+        if !pieces.is_empty() {
+            sent.left -= pieces.len();
+            sent.quiet_until = now + PAUSE;
+        }
         pieces
     }
 }

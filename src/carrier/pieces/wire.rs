@@ -10,10 +10,24 @@ const REQUEST: u8 = 0x29;
 const HEADER: usize = 7;
 /// Pieces of a frame at most.
 const PIECES: usize = 256;
-/// No frame is larger, on whatever link.
-const LARGEST: usize = 65_536;
-/// A link that carries less carries nothing in pieces: most of them would be header.
-const SMALLEST: usize = 32;
+/// No frame of a topic is larger, on whatever link …
+pub(super) const FRAME: usize = 65_536;
+/// … and none that is wrapped between relays.
+pub(super) const LARGEST: usize = FRAME + 1_024;
+/// A link that carries less carries nothing in pieces: a request for them has up to 38 bytes.
+const SMALLEST: usize = 38;
+/// First bytes of what carriers and relays say to each other.
+const RESERVED: std::ops::RangeInclusive<u8> = 0x28..=0x2f;
+
+/// Whether a frame is one that carriers say to each other.
+pub(super) fn is_carriers(frame: &[u8]) -> bool {
+    matches!(frame.first(), Some(&(PIECE | REQUEST)))
+}
+
+/// Whether a frame is one that carriers or relays say to each other.
+pub(crate) fn is_reserved(frame: &[u8]) -> bool {
+    frame.first().is_some_and(|first| RESERVED.contains(first))
+}
 
 const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
 
@@ -129,7 +143,7 @@ pub(super) fn read(frame: Bytes) -> Read {
                 }
                 Read::Request { name, wanted: Bytes::copy_from_slice(wanted) }
             }
-            _ if matches!(frame.first(), Some(&(PIECE | REQUEST))) => Read::Malformed,
+            _ if is_carriers(&frame) => Read::Malformed,
             _ => Read::Whole(frame),
         },
     }

@@ -16,7 +16,7 @@ use tokio::{
     io::WriteHalf,
     select,
     sync::mpsc,
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep},
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -144,7 +144,8 @@ impl Sink<Frame> for Outgoing {
             return Ok(()); // nobody hands one up
         }
         let payload: Bytes = settings.encoding.encode(frame.bytes);
-        let message = Message { topic: topic.into(), payload, qos, id: None, again: false };
+        let since = Instant::now();
+        let message = Message { topic: topic.into(), payload, qos, id: None, again: false, since };
         self.session.outbox.push(message);
         Ok(())
     }

@@ -8,17 +8,21 @@ use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
 use stringphone_transport::TransportError;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::wire::Qos;
 
 /// How many frames may wait to be written.
 const QUEUE: usize = 64;
+
+/// A frame that is older is not sent again on the next link.
+const STALE: Duration = Duration::from_secs(30);
 
 /// Ids of frames are at most this; those above belong to subscriptions.
 const LAST_ID: u16 = 0x7fff;
@@ -33,6 +37,8 @@ pub(crate) struct Message {
     pub(crate) id: Option<u16>,
     /// Whether it was written to an earlier connection under this id.
     pub(crate) again: bool,
+    /// When it was accepted.
+    pub(crate) since: Instant,
 }
 
 /// What is on its way: to be written, being written, and not acknowledged.
@@ -73,12 +79,15 @@ impl Outbox {
         let (unacked, queue) = (std::mem::take(&mut left.unacked), std::mem::take(&mut left.queue));
         let last_id = left.last_id;
         drop(left);
+        // Whoever waits for them was told that they are lost, and what they ask for may not be wanted
+        // any more.
+        let fresh = |message: &Message| message.since.elapsed() < STALE;
         let known = |message: Message| match session_present {
-            true => Message { again: true, ..message },
-            false => Message { id: None, ..message },
+            true => Message { again: message.id.is_some(), ..message },
+            false => Message { id: None, again: false, ..message },
         };
         let queue = queue.into_iter().filter(|message| message.qos == Qos::AtLeastOnce);
-        let queue = unacked.into_iter().map(known).chain(queue).collect();
+        let queue = unacked.into_iter().chain(queue).filter(fresh).map(known).collect();
         let waiting = Mutex::new(Waiting { queue, last_id, ..Waiting::default() });
         Self { waiting, ..Self::default() }
     }

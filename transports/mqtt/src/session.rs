@@ -33,12 +33,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// The session of a new connection, with what a former link left.
+    /// The session of a new connection, with what a former link left: its subscriptions only if
+    /// that is known to be the session that the broker has.
     pub(crate) fn new(
         settings: Arc<Settings>,
         broker: ConnAck,
         stats: MqttStats,
         former: Option<&Self>,
+        subscribed: bool,
     ) -> Arc<Self> {
         let present = broker.session_present;
         let mut subscriptions = Subscriptions::default();
@@ -47,7 +49,7 @@ impl Session {
             outbox = Outbox::resume(&former.outbox, present);
             subscriptions = std::mem::take(&mut *former.subscriptions());
         }
-        subscriptions.resume(present);
+        subscriptions.resume(present && subscribed);
         stats.forget_refused_channels();
         let (subscriptions, echoes) = (Mutex::new(subscriptions), Mutex::default());
         Arc::new(Self { settings, broker, stats, outbox, subscriptions, echoes })

@@ -29,6 +29,8 @@ pub struct Mqtt {
     client: Option<String>,
     /// The last link's.
     session: Option<Arc<Session>>,
+    /// Whether the last attempt to connect had no answer.
+    unheard: bool,
 }
 
 impl Mqtt {
@@ -41,6 +43,7 @@ impl Mqtt {
             stats: MqttStats::default(),
             client: None,
             session: None,
+            unheard: false,
         }
     }
 
@@ -153,12 +156,15 @@ impl Transport for Mqtt {
         // What some former process left at the broker is none of ours.
         let clean = self.session.is_none() || self.settings.version == Version::V3_1_1;
         let opening = connection::open(&self.settings, &client, clean);
+        // A broker that takes us and is not heard may have made a session without subscriptions.
+        let unheard = std::mem::replace(&mut self.unheard, true);
         let (reader, writer, broker) = timeout(CONNECTING, opening)
             .await
             .map_err(|_| TransportError::Timeout { what: "connecting", after: CONNECTING })??;
         let former = self.session.as_deref();
         let (settings, stats) = (Arc::clone(&self.settings), self.stats.clone());
-        let session = Session::new(settings, broker, stats, former);
+        self.unheard = false;
+        let session = Session::new(settings, broker, stats, former, !unheard);
         self.session = Some(Arc::clone(&session));
         Ok(link::link(session, reader, writer, channels))
     }

@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     session::Session,
     stream::Stream,
-    wire::{DISCONNECT, PINGREQ, Publication, Qos, puback, publish, subscribe, unsubscribe},
+    wire::{DISCONNECT, PINGREQ, Publication, puback, publish, subscribe, unsubscribe},
 };
 
 /// Packets are gathered up to this many bytes for one write.
@@ -24,9 +24,6 @@ const BATCH: usize = 64 * 1024;
 /// less.
 const FILTERS: usize = 512;
 const FILTER_BYTES: usize = 16 * 1024;
-
-/// The id of what tells our state, which subscriptions have no use for.
-const STATE_ID: u16 = 0x8000;
 
 /// Writes packets until the connection is down, or closed and done.
 pub(crate) struct Writing<'a> {
@@ -100,9 +97,9 @@ impl Writing<'_> {
     fn tell_state(&mut self, state: &str) {
         let settings = &self.session.settings;
         if let Some(topic) = &settings.will {
-            let id = (self.session.broker.max_qos == Qos::AtLeastOnce).then_some(STATE_ID);
-            let what =
-                Publication { topic, payload: state.as_bytes(), id, again: false, retain: true };
+            // By QoS 0: it counts towards no window, and the will says it again.
+            let payload = state.as_bytes();
+            let what = Publication { topic, payload, id: None, again: false, retain: true };
             publish(&mut self.buffer, settings.version, what);
         }
     }

@@ -191,8 +191,12 @@ impl Address {
             (Some(_), Some(_)) => Err(failed("name a file or a variable, not both".into())),
             (Some(file), None) => read_secret(Path::new(&file)).map(Some).map_err(failed),
             (None, Some(variable)) => {
-                let value = env::var(&variable).map(Zeroizing::new);
-                value.map(Some).map_err(|error| failed(format!("{variable}: {error}")))
+                // The error itself would show what is in it.
+                let value = env::var(&variable).map(Zeroizing::new).map_err(|error| match error {
+                    env::VarError::NotPresent => format!("{variable} is not set"),
+                    env::VarError::NotUnicode(_) => format!("{variable} is not UTF-8"),
+                });
+                value.map(Some).map_err(failed)
             }
         }
     }

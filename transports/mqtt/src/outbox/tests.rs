@@ -7,7 +7,14 @@ use futures::{FutureExt, future::poll_fn};
 use super::*;
 
 fn message(qos: Qos, payload: &'static str) -> Message {
-    Message { topic: "x".into(), payload: payload.into(), qos, id: None, again: false }
+    Message {
+        topic: "x".into(),
+        payload: payload.into(),
+        qos,
+        id: None,
+        again: false,
+        since: Instant::now(),
+    }
 }
 
 fn written(outbox: &Outbox, window: usize) -> Vec<(Bytes, Option<u16>, bool)> {
