@@ -33,8 +33,12 @@ impl V2Session {
     pub(super) fn give_up_asking(&mut self, now: u64) {
         match self.ask.take().and_then(|ask| ask.challenger()) {
             Some(silent) => self.shun(silent),
-            // Whoever is left may be one that we shun: all may try again.
-            None => self.shunned.clear(),
+            None if self.shunned.is_empty() => {}
+            // Whoever is left may be one that we shun: all may try again, with the same key.
+            None => {
+                self.shunned.clear();
+                self.attempts = self.attempts.saturating_sub(1);
+            }
         }
         self.catch_up_later(now);
     }
