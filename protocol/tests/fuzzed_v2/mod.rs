@@ -108,7 +108,8 @@ pub(crate) fn operations(bytes: &[u8]) {
     for device in &mut house.devices {
         (device.asleep, device.side) = (false, 0);
     }
-    for _ in 0..24 {
+    // Each attempt to catch up proves another key, up to five minutes apart, and there may be many.
+    for _ in 0..96 {
         for device in 0..house.devices.len() {
             if house.devices[device].session.is_ready() {
                 said += 1;
