@@ -57,7 +57,6 @@ mod settings;
 mod stats;
 mod stream;
 mod subscriptions;
-mod tls;
 mod topics;
 mod transport;
 mod wire;
@@ -65,6 +64,6 @@ mod writing;
 
 pub use encoding::Encoding;
 pub use stats::{MqttStats, Refusal};
-pub use tls::Tls;
+pub use stringphone_transport::tls::Tls;
 pub use transport::Mqtt;
 pub use wire::{Qos, Version};

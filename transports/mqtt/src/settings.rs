@@ -7,8 +7,8 @@ use stringphone_transport::ChannelName;
 use zeroize::Zeroizing;
 
 use crate::{
+    Tls,
     encoding::Encoding,
-    tls::Tls,
     topics::Topics,
     wire::{Qos, Version},
 };

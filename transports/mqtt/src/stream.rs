@@ -15,7 +15,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::{settings::Settings, tls};
+use crate::settings::Settings;
 
 /// TCP, or TLS on it.
 trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -38,7 +38,7 @@ impl Stream {
         stream.set_nodelay(true)?;
         let inner: Box<dyn Bytes> = match &settings.tls {
             None => Box::new(stream),
-            Some(tls) => Box::new(tls::shake_hands(tls, settings.host(), stream).await?),
+            Some(tls) => Box::new(tls.connect(settings.host(), stream).await?),
         };
         let limit = Duration::from_secs(settings.keep_alive.get().into());
         Ok(Self { inner, limit, reading: Deadline::default(), writing: Deadline::default() })
