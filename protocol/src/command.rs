@@ -1,5 +1,6 @@
 //! What the owner of a participant can want of its session. Not here: what a session makes of it.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::v2::InviteOptions;
@@ -40,15 +41,36 @@ pub enum Command<'a> {
     OfferPin,
     /// Leave the topic for good (V2).
     Leave,
+    /// Seal of what waits in the outbox as much as fits into one frame (V2): see
+    /// [`Session::waits`](crate::Session::waits).
+    SendOn,
+    /// A message of this sender is dealt with: the inbox need not keep it (V2).
+    Acknowledge(ParticipantId, MessageId),
+    /// No receipts are wanted any more for the message of this ticket (V2).
+    GiveUp(u64),
 }
 
 /// Under which conditions a message is published (V2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublishOptions {
     /// Milliseconds after which nobody shall act on it any more.
     pub expires_in_ms: Option<u64>,
-    /// Ask for receipts: they are told with this number, which is the caller's own.
+    /// Ask for receipts: they are told with this number, which is the caller's own. The message is
+    /// stored before it is sent, and sent again to those whose receipts do not come.
     pub ticket: Option<u64>,
+    /// Whose receipts are waited for; empty for all members'.
+    pub by: Vec<ParticipantId>,
+    /// Tell when it was sent, with this number, which is the caller's own.
+    pub sent_ticket: Option<u64>,
+}
+
+/// A message that is not confirmed by all (V2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unconfirmed {
+    /// The number that it was published with.
+    pub ticket: u64,
+    /// Whose receipts are missing; `None` for one that was not sent yet.
+    pub missing: Option<Vec<ParticipantId>>,
 }
 
 /// The name of a message, together with its sender (V2; `docs/PROTOCOL.md` §3.5).
@@ -83,6 +105,9 @@ impl fmt::Debug for Command<'_> {
             Self::Invite(options) => write!(f, "Invite({options:?})"),
             Self::OfferPin => f.write_str("OfferPin"),
             Self::Leave => f.write_str("Leave"),
+            Self::SendOn => f.write_str("SendOn"),
+            Self::Acknowledge(id, message) => write!(f, "Acknowledge({id}, {message:?})"),
+            Self::GiveUp(ticket) => write!(f, "GiveUp({ticket})"),
         }
     }
 }
@@ -131,6 +156,12 @@ pub enum CommandError {
     /// The members are changing keys; until that is done no more messages wait.
     #[error("the members are changing keys; try again in a moment")]
     Waiting,
+    /// The outbox is full, or as many messages as may be wait to be confirmed.
+    #[error("{0} messages wait to be sent or confirmed already, which is the limit")]
+    OutboxFull(usize),
+    /// The inbox holds no such message.
+    #[error("the inbox holds no such message; it was acknowledged before")]
+    NotInInbox,
     /// There are as many of these as there may be.
     #[error("there are {0} already, which is the limit")]
     TooMany(usize),

@@ -70,7 +70,7 @@ pub mod v2;
 #[cfg(feature = "classic")]
 pub mod classic;
 
-pub use command::{Command, CommandError, MessageId, PublishOptions};
+pub use command::{Command, CommandError, MessageId, PublishOptions, Unconfirmed};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use identity::Identity;
 pub use key::{InvalidKey, ParseKeyError, ParticipantId, PublicKey, TopicKey};

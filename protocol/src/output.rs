@@ -33,7 +33,29 @@ pub enum Event {
         body: Vec<u8>,
         /// Its name; Classic's messages have none.
         id: Option<MessageId>,
+        /// It was delivered before the last start, and not acknowledged (V2 with an inbox).
+        redelivered: bool,
     },
+    /// Messages of this sender are missing from its order, and are waited for no longer (V2, where
+    /// that was asked for). One that comes all the same is delivered late.
+    Gap {
+        /// Whose.
+        from: ParticipantId,
+        /// The number of the first frame that is missing.
+        first: u64,
+        /// The number of the last one. Some may have been no messages of users.
+        last: u64,
+    },
+    /// Messages in the outbox were given up unsent: there was no room for them, or they were too
+    /// old.
+    Dropped {
+        /// The numbers that they were published with, of those that had one.
+        tickets: Vec<u64>,
+        /// How many messages.
+        messages: usize,
+    },
+    /// The messages with these numbers were sealed, and their frame sent.
+    Sent(Vec<u64>),
     /// A message that may have been delivered before we restarted: nobody knows (V2, where
     /// windows are not stored for every frame).
     #[non_exhaustive]
@@ -148,6 +170,11 @@ impl fmt::Debug for Event {
             Self::Cloned(id) => write!(f, "Cloned({id})"),
             Self::RolledBack => f.write_str("RolledBack"),
             Self::InsiderAlarm => f.write_str("InsiderAlarm"),
+            Self::Gap { from, first, last } => write!(f, "Gap({from}, {first} to {last})"),
+            Self::Dropped { tickets, messages } => {
+                write!(f, "Dropped {{ tickets: {tickets:?}, messages: {messages} }}")
+            }
+            Self::Sent(tickets) => write!(f, "Sent({tickets:?})"),
             Self::Confirmed { tickets, by, missing } => {
                 write!(f, "Confirmed {{ tickets: {tickets:?}, by: {by:?}, missing: {missing} }}")
             }
@@ -237,6 +264,9 @@ pub enum Refusal {
     /// The invitation was good until a moment ago.
     #[error("with an invitation that has expired")]
     Expired,
+    /// The inbox is full: nothing of it was taken.
+    #[error("the inbox is full")]
+    InboxFull,
     /// The invitation was used by somebody else.
     #[error("with an invitation that somebody else used")]
     Redeemed,

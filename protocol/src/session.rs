@@ -6,7 +6,9 @@ use core::fmt;
 use rand_core::CryptoRng;
 
 use crate::v2;
-use crate::{Command, CommandError, Epoch, Identity, Output, ParticipantId, PublicKey, Refusal};
+use crate::{
+    Command, CommandError, Epoch, Identity, Output, ParticipantId, PublicKey, Refusal, Unconfirmed,
+};
 
 /// One participant's side of one topic, without any IO.
 ///
@@ -54,6 +56,17 @@ pub trait Session: Send + Sync {
         self.is_ready()
     }
 
+    /// Whether messages wait in the outbox that could be sealed now, by
+    /// [`Command::SendOn`](crate::Command::SendOn). The caller knows when the links have room.
+    fn waits(&self) -> bool {
+        false
+    }
+
+    /// The messages of ours that are not confirmed by all, in no order (V2).
+    fn unconfirmed(&self) -> Vec<Unconfirmed> {
+        Vec::new()
+    }
+
     /// Who this participant is.
     fn identity(&self) -> &Identity;
 
@@ -89,6 +102,9 @@ pub enum Input<'a> {
     Checked(Checked<'a>),
     /// How large frames may be from now on.
     FrameLimit(FrameLimit),
+    /// Whether any link is up; until told, one is. While none is, an outbox keeps what is
+    /// published, and nothing is sent again.
+    Connected(bool),
     /// The deadline has passed.
     Timer,
     /// The records of the last [`Output::Store`] are stored.

@@ -149,6 +149,8 @@ impl Session for ClassicSession {
                 Ok(())
             }
             Input::Checked(checked) => self.handle(Input::Frame(checked.frame), moment),
+            // Nothing waits for links, nor is sent again.
+            Input::Connected(_) => Ok(()),
             Input::FrameLimit(limit) => {
                 self.max_frame = limit.largest.min(self.settings.limits.frame);
                 Ok(())
@@ -215,7 +217,7 @@ impl ClassicSession {
         self.outbox.event(if unverified {
             Event::Unverified { claimed: message.sender, body }
         } else {
-            Event::Message { from: message.sender, body, id: None }
+            Event::Message { from: message.sender, body, id: None, redelivered: false }
         });
         Ok(())
     }

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::wire::{MAX_LENGTH, Reader, Write, length_of_length};
+use crate::{ParticipantId, Record};
 
 /// Kinds of bodies.
 pub(super) mod kind {
@@ -18,6 +19,9 @@ pub(super) mod kind {
     pub(in crate::v2) const RECEIPT: u8 = 0x15;
     pub(in crate::v2) const TIME_QUESTION: u8 = 0x16;
     pub(in crate::v2) const TIME_ANSWER: u8 = 0x17;
+    pub(in crate::v2) const QUESTION: u8 = 0x18;
+    pub(in crate::v2) const ANSWER: u8 = 0x19;
+    pub(in crate::v2) const PARCEL: u8 = 0x1a;
 }
 
 /// The messages of a frame, and what they have in common.
@@ -73,11 +77,23 @@ impl<'a> Bodies<'a> {
 }
 
 /// What all messages of a frame share.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "model", derive(Hash))]
 pub(super) struct Shared {
     pub(super) expiry: Option<u64>,
     pub(super) confirm: bool,
+    /// Whose receipts are waited for; nobody's name: everybody's.
+    pub(super) by: Vec<ParticipantId>,
+}
+
+/// Numbers of the caller's, for a message that it wants to hear of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "model", derive(Hash))]
+pub(super) struct Tickets {
+    /// Receipts are wanted.
+    pub(super) receipts: Option<u64>,
+    /// It wants to know that it was sent.
+    pub(super) sent: Option<u64>,
 }
 
 /// A frame's messages while they gather.
@@ -89,6 +105,10 @@ pub(super) struct Run {
     bytes: Vec<u8>,
     count: u32,
     pub(super) tickets: Vec<u64>,
+    /// Of those who want to know that it was sent.
+    pub(super) sent: Vec<u64>,
+    /// What is no longer kept once this is sent.
+    pub(super) gone: Vec<Record>,
 }
 
 impl Run {
@@ -108,10 +128,11 @@ impl Run {
         self.bytes.len().saturating_add(len).saturating_add(length).saturating_add(expiry)
     }
 
-    pub(super) fn push(&mut self, body: &[u8], ticket: Option<u64>) {
+    pub(super) fn push(&mut self, body: &[u8], tickets: Tickets) {
         self.bytes.length(body.len().min(MAX_LENGTH)).put(body);
         self.count = self.count.saturating_add(1);
-        self.tickets.extend(ticket);
+        self.tickets.extend(tickets.receipts);
+        self.sent.extend(tickets.sent);
     }
 
     /// Bytes that wait in it.

@@ -104,6 +104,7 @@ labels! {
     OPERATION = "operation";
     OPERATION_ID = "operation id";
     OPERATIONS = "operations";
+    PARCEL = "parcel";
     PROOF = "proof";
     PSK = "psk";
     REKEY = "rekey";

@@ -220,6 +220,11 @@ impl Generation {
         self.held_keys().find(|keys| keys.step == step)
     }
 
+    /// The earliest step that is held.
+    pub(super) fn earliest(&self) -> u32 {
+        self.past.front().map_or(self.present.step, |(keys, _)| keys.step)
+    }
+
     fn held_keys(&self) -> impl Iterator<Item = &Keys> {
         core::iter::once(&self.present).chain(self.past.iter().rev().map(|(keys, _)| keys))
     }
@@ -302,6 +307,11 @@ impl Epochs {
 
     pub(super) fn get_mut(&mut self, id: &Digest) -> Option<&mut Generation> {
         self.generations.iter_mut().find(|generation| generation.id == *id)
+    }
+
+    /// The keys of an epoch, while they are held.
+    pub(super) fn keys(&self, generation: &Digest, step: u32) -> Option<&Keys> {
+        self.generations.iter().find(|each| each.id == *generation)?.keys(step)
     }
 
     pub(super) fn holds(&self, id: &Digest) -> bool {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use ed25519_dalek::VerifyingKey;
 
-use super::crypto::{MESSAGE, Signed, TAG, signed};
+use super::crypto::{Digest, MESSAGE, Signed, TAG, signed};
 use super::epoch::{Hint, Keys};
 use super::topic::TopicId;
 use super::wire::{Reader, Write, five};
@@ -38,27 +38,44 @@ pub(super) struct Said<'a> {
 }
 
 impl Said<'_> {
-    fn signed(&self, topic: &TopicId, epoch: &Keys, sender: &[u8; 32]) -> Signed {
+    /// What its sender signs, in the epoch of this id.
+    pub(super) fn signed(&self, topic: &TopicId, epoch: &Digest, sender: &[u8; 32]) -> Signed {
         let incarnation = self.incarnation.to_be_bytes();
         let (counter, kind) = (five(self.counter), [self.kind]);
         signed(
             MESSAGE,
-            &[topic.as_bytes(), &epoch.id, sender, &incarnation, &counter, &kind, self.body],
+            &[topic.as_bytes(), epoch, sender, &incarnation, &counter, &kind, self.body],
         )
     }
 
+    pub(super) fn sign(&self, topic: &TopicId, epoch: &Keys, identity: &Identity) -> [u8; 64] {
+        self.signed(topic, &epoch.id, identity.public_key().as_bytes()).sign(identity)
+    }
+
     /// Signs and seals. `None` only for a body that no frame can hold.
+    #[cfg(test)]
     pub(super) fn seal(
         &self,
         topic: &TopicId,
         epoch: &Keys,
         identity: &Identity,
     ) -> Option<Vec<u8>> {
-        let signature = self.signed(topic, epoch, identity.public_key().as_bytes()).sign(identity);
+        self.frame(topic, epoch, identity.id(), &self.sign(topic, epoch, identity))
+    }
+
+    /// Seals what was signed: the same bytes each time. `None` only for a body that no frame can
+    /// hold.
+    pub(super) fn frame(
+        &self,
+        topic: &TopicId,
+        epoch: &Keys,
+        sender: ParticipantId,
+        signature: &[u8; 64],
+    ) -> Option<Vec<u8>> {
         let (point, scalar) = signature.split_at_checked(32)?;
         let (nonce, rest) = point.split_first_chunk::<24>()?;
         let mut frame = Vec::with_capacity(OVERHEAD.checked_add(self.body.len())?);
-        frame.u8(TYPE).put(&epoch.hint).put(point).put(&sender_hint(identity.id()));
+        frame.u8(TYPE).put(&epoch.hint).put(point).put(&sender_hint(sender));
         frame.u40(self.counter).u8(self.kind).put(self.body).put(scalar);
         debug_assert_eq!(rest.len(), 8);
         let (header, sealed) = frame.split_at_mut_checked(HEADER)?;
@@ -88,7 +105,7 @@ pub(super) fn hint(frame: &[u8]) -> Option<Hint> {
 /// A frame that opened: a member made it, nobody knows yet which.
 pub(super) struct Opened {
     plain: Vec<u8>,
-    signature: [u8; 64],
+    pub(super) signature: [u8; 64],
     pub(super) sender: SenderHint,
     pub(super) counter: u64,
     pub(super) kind: u8,
@@ -138,7 +155,7 @@ impl Opened {
         incarnation: u32,
     ) -> Signed {
         let said = Said { incarnation, counter: self.counter, kind: self.kind, body: self.body() };
-        said.signed(topic, epoch, sender.as_bytes())
+        said.signed(topic, &epoch.id, sender.as_bytes())
     }
 
     pub(super) fn verifies(&self, signed: &Signed, sender: &VerifyingKey) -> bool {

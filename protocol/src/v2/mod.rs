@@ -87,6 +87,7 @@ mod message;
 #[cfg(feature = "model")]
 mod model;
 mod operation;
+mod original;
 mod pin;
 #[cfg_attr(any(stringphone_null_crypto, fuzzing), path = "null_crypto.rs")]
 mod primitives;
@@ -108,7 +109,9 @@ pub use pin::{ParsePinError, Pin};
 #[cfg(feature = "model")]
 pub use session::HeldGeneration;
 pub use session::{V2Session, V2State};
-pub use settings::{Entry, FoundOptions, Settings, Timing};
+pub use settings::{
+    Entry, FoundOptions, HistoryLimits, InboxLimits, OutboxLimits, Overflow, Settings, Timing,
+};
 pub use standing::Role;
 pub use topic::TopicId;
 

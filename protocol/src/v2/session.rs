@@ -40,7 +40,7 @@ use super::topic::TopicId;
 use crate::outbox::Outbox;
 use crate::{
     Checked, Command, CommandError, Epoch, Event, FrameLimit, Identity, Input, Moment, Output,
-    ParticipantId, PublicKey, Refusal, RestoreError, Session,
+    ParticipantId, PublicKey, Refusal, RestoreError, Session, Unconfirmed,
 };
 
 #[cfg(feature = "model")]
@@ -177,6 +177,12 @@ impl Session for V2Session {
                 self.frames = limit.within(self.settings.limits.frame);
                 Ok(())
             }
+            Input::Connected(connected) => {
+                if let Some(room) = &mut self.room {
+                    room.connected(connected, &mut cx!(self, moment));
+                }
+                Ok(())
+            }
             Input::Command(command) => self.command(command, moment),
         };
         self.look_around();
@@ -231,6 +237,14 @@ impl Session for V2Session {
 
     fn has_room(&self) -> bool {
         self.room.as_ref().is_some_and(|room| room.has_room(self.frames.fill))
+    }
+
+    fn waits(&self) -> bool {
+        self.room.as_ref().is_some_and(|room| room.waits(self.settings.outbox))
+    }
+
+    fn unconfirmed(&self) -> Vec<Unconfirmed> {
+        self.room.iter().flat_map(|room| room.unconfirmed()).collect()
     }
 
     fn identity(&self) -> &Identity {
@@ -429,6 +443,9 @@ impl V2Session {
             Command::Invite(options) => room.invite(options, &self.topic_name, &mut cx),
             Command::OfferPin => room.offer_pin(&mut cx),
             Command::Leave => room.leave(&mut cx),
+            Command::SendOn => room.send_on(&mut cx),
+            Command::Acknowledge(from, message) => room.acknowledge(from, message),
+            Command::GiveUp(ticket) => room.give_up_ticket(ticket),
             _ => Err(CommandError::Unsupported),
         }
     }

@@ -19,6 +19,16 @@ pub struct Settings {
     /// message is delivered at most once, whatever happens). More spare flash memory: after a
     /// restart as many may come as [`Event::Uncertain`](crate::Event::Uncertain).
     pub frames_per_commit: u32,
+    /// Keep what can't be sent yet, and go on sending it after a restart (default not).
+    pub outbox: Option<OutboxLimits>,
+    /// Keep what is received until it is acknowledged, and ask others for what was missed while we
+    /// were away (default not).
+    pub inbox: Option<InboxLimits>,
+    /// Keep what was sent and received for members that were away (default not).
+    pub history: Option<HistoryLimits>,
+    /// Deliver each sender's messages in its order. One that is missing is waited for this many
+    /// milliseconds, then told as [`Event::Gap`](crate::Event::Gap) (default: as they come).
+    pub order_ms: Option<u64>,
     /// Bounds.
     pub limits: Limits,
 }
@@ -77,6 +87,74 @@ impl Default for Timing {
             ask_ms: 2_000,
             admission_ms: 600_000,
         }
+    }
+}
+
+/// Bounds of what waits to be sent, and of what waits to be confirmed, which is counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboxLimits {
+    /// Messages that wait to be sent (default 10,000).
+    pub messages: usize,
+    /// Bytes of their bodies (default 16 MiB).
+    pub bytes: usize,
+    /// Milliseconds that a message waits to be sent, and then once more to be confirmed (default
+    /// seven days); a restart begins them anew.
+    pub age_ms: u64,
+    /// What happens beyond.
+    pub overflow: Overflow,
+}
+
+impl Default for OutboxLimits {
+    fn default() -> Self {
+        Self {
+            messages: 10_000,
+            bytes: 16 << 20,
+            age_ms: 604_800_000,
+            overflow: Overflow::default(),
+        }
+    }
+}
+
+/// What happens when an outbox is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// No more is taken.
+    #[default]
+    Refuse,
+    /// The oldest goes, and that is told.
+    DropOldest,
+}
+
+/// Bounds of what waits to be acknowledged. Frames beyond are refused, and not confirmed: who wants
+/// them confirmed sends them again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InboxLimits {
+    /// Messages (default 10,000); a frame is taken as a whole.
+    pub messages: usize,
+    /// Bytes of their bodies (default 16 MiB).
+    pub bytes: usize,
+}
+
+impl Default for InboxLimits {
+    fn default() -> Self {
+        Self { messages: 10_000, bytes: 16 << 20 }
+    }
+}
+
+/// Bounds of what is kept for members that were away; beyond, the oldest goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryLimits {
+    /// Frames (default 1,000).
+    pub frames: usize,
+    /// Bytes of their bodies (default 1 MiB).
+    pub bytes: usize,
+    /// Milliseconds (default a day); a restart begins them anew.
+    pub age_ms: u64,
+}
+
+impl Default for HistoryLimits {
+    fn default() -> Self {
+        Self { frames: 1_000, bytes: 1 << 20, age_ms: 86_400_000 }
     }
 }
 

@@ -16,7 +16,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde_json::{Value, json};
 
-use super::body::{Run, Shared, kind};
+use super::body::{Run, Shared, Tickets, kind};
 use super::crypto::{PSK, hash, kdf, signed};
 use super::epoch::Generation;
 use super::held::{Certificate, Held, Recipe, generation_id};
@@ -159,12 +159,12 @@ fn operations(world: &World) -> Value {
 fn bodies(world: &World) -> Vec<(&'static str, u8, Vec<u8>)> {
     let run = |shared: Shared, messages: &[&[u8]]| {
         let mut run = Run::new(shared);
-        messages.iter().for_each(|message| run.push(message, None));
+        messages.iter().for_each(|message| run.push(message, Tickets::default()));
         run.to_body()
     };
     let plain = Shared::default();
-    let all = Shared { expiry: Some(1_790_000_005_000), confirm: true };
-    let (one, one_body) = run(plain, &[b"on"]);
+    let all = Shared { expiry: Some(1_790_000_005_000), confirm: true, by: Vec::new() };
+    let (one, one_body) = run(plain.clone(), &[b"on"]);
     let (many, many_body) = run(plain, &[b"on", b"", &[7; 200]]);
     let (with, with_body) = run(all, &[b"open", b"close"]);
     let kem = KemSecret::from_bytes(Suite::X25519, &[10; 32]);

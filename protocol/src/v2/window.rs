@@ -22,8 +22,10 @@ pub(super) enum Seen {
     Same,
     /// Taken with another digest: two devices speak with one identity.
     Other,
-    /// Taken, or too old to tell.
+    /// Taken.
     Yes,
+    /// Too old to tell.
+    Old,
 }
 
 /// The counters of one sender.
@@ -73,7 +75,7 @@ impl Window {
             return self.unseen(counter);
         };
         if back > SPAN {
-            return Seen::Yes;
+            return Seen::Old;
         }
         if !self.taken(back) {
             return self.unseen(counter);
@@ -94,6 +96,22 @@ impl Window {
             self.late = false;
         }
         due
+    }
+
+    /// Whether all from one counter up to another were taken; what is too old to tell counts.
+    pub(super) fn took_all(&self, from: u64, to: u64) -> bool {
+        let from = from.max(self.next.saturating_sub(SPAN));
+        to <= self.next && (from..to).all(|counter| self.taken(self.next.saturating_sub(counter)))
+    }
+
+    /// Whether a restart left it open if this one was delivered.
+    pub(super) const fn is_certain(&self, counter: u64) -> bool {
+        counter >= self.certain_from
+    }
+
+    /// The 64 counters below [`next`](Self::next) that were taken, the highest in bit 0.
+    pub(super) const fn recent(&self) -> u64 {
+        self.recent
     }
 
     fn unseen(&self, counter: u64) -> Seen {

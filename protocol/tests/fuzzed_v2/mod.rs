@@ -139,7 +139,7 @@ fn step(house: &mut House, choices: &mut Choices<'_>, said: &mut u32) {
             *said += 1;
             let body = said.to_be_bytes();
             let ticket = Some(u64::from(*said)).filter(|_| choices.below(2) == 0);
-            let options = PublishOptions { expires_in_ms: None, ticket };
+            let options = PublishOptions { ticket, ..PublishOptions::default() };
             let _ = house.command(device, Command::PublishWith(&body, options));
         }
         2 if choices.below(4) == 0 => drop(house.command(device, Command::Evict(id))),

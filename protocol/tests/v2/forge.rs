@@ -7,6 +7,8 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, Tag, XChaCha20Poly1305};
 use orion::hazardous::hash::blake2::blake2b::Blake2b;
 use orion::hazardous::hash::sha2::sha512::Sha512;
+use orion::hazardous::hpke::{DHKEM_X25519_SHA256_CHACHA20, ModeBase};
+use orion::hazardous::kem::x25519_hkdf_sha256 as x25519;
 use orion::hazardous::mac::blake2b;
 use std::collections::BTreeMap;
 use stringphone_protocol::{Identity, ParticipantId, PublicKey, Record};
@@ -21,6 +23,9 @@ pub(crate) const MARK: u8 = 0x14;
 pub(crate) const RECEIPT: u8 = 0x15;
 pub(crate) const TIME_QUESTION: u8 = 0x16;
 pub(crate) const TIME_ANSWER: u8 = 0x17;
+pub(crate) const QUESTION: u8 = 0x18;
+pub(crate) const ANSWER: u8 = 0x19;
+pub(crate) const PARCEL: u8 = 0x1a;
 
 pub(crate) fn hash(label: &str, parts: &[&[u8]]) -> [u8; 32] {
     let mut state = Blake2b::new(32).unwrap();
@@ -307,6 +312,51 @@ impl Forge {
     pub(crate) fn seal(&self, said: &Said, epoch: &Secret) -> Vec<u8> {
         let signature = sign(&self.identity, "message", &[&said.fields(epoch)]);
         epoch.seal(said, &signature)
+    }
+
+    /// A parcel of this device's for another, with a message in anybody's name that it signed
+    /// itself.
+    pub(crate) fn parcel(
+        &mut self,
+        recipient: &Device,
+        sender: ParticipantId,
+        counter: u64,
+        body: &[u8],
+    ) -> Vec<u8> {
+        let epoch = self.epoch.clone();
+        let said = Said { counter, ..self.said(0, body) };
+        let signature = sign(&self.identity, "message", &[&said.fields(&epoch)]);
+        let message = [
+            epoch.id().as_slice(),
+            sender.as_bytes(),
+            &0_u32.to_be_bytes(),
+            &counter.to_be_bytes()[3..],
+            &[0],
+            &signature,
+            body,
+        ]
+        .concat();
+        let info = [
+            b"stringphone/2 parcel".as_slice(),
+            &self.topic,
+            self.identity.public_key().as_bytes(),
+            recipient.identity.public_key().as_bytes(),
+            &0_u32.to_be_bytes(),
+        ]
+        .concat();
+        let private = value(&recipient.store, "kem").unwrap();
+        let private = x25519::PrivateKey::try_from(&private[..32]).unwrap();
+        let (mut context, encapsulated) =
+            ModeBase::<DHKEM_X25519_SHA256_CHACHA20>::new_sender_deterministic(
+                &x25519::PublicKey::try_from(&private).unwrap(),
+                &info,
+                x25519::PrivateKey::try_from([5; 32].as_slice()).unwrap(),
+            )
+            .unwrap();
+        let mut sealed = vec![0; message.len() + 16];
+        context.seal(&message, &[], &mut sealed).unwrap();
+        let id = recipient.identity.id();
+        self.frame(PARCEL, &[&id.as_bytes()[..8], encapsulated.as_ref(), &sealed].concat())
     }
 
     /// An operation of this device's.

@@ -50,6 +50,16 @@ impl Room {
         self.hello(reason::STARTED, cx);
         self.repeat_kem_key(cx);
         self.ask_time(cx);
+        self.was_away(cx);
+    }
+
+    /// Whether any link is up.
+    pub(in crate::v2) fn connected(&mut self, connected: bool, cx: &mut Cx<'_>) {
+        let back = connected && !self.connected;
+        self.connected = connected;
+        if back {
+            self.was_away(cx);
+        }
     }
 
     /// Says hello to our admitter, until the roster has us.
@@ -96,6 +106,7 @@ impl Room {
         if news {
             self.hello(reason::CAUGHT_UP, cx);
             self.announce_kem_key(cx);
+            self.was_away(cx);
         }
         news
     }

@@ -4,16 +4,21 @@
 mod admit;
 mod clock;
 mod epochs;
+mod history;
+mod inbox;
 mod life;
 mod marks;
 #[cfg(feature = "model")]
 mod model;
+mod order;
+mod parcels;
 mod publish;
 mod receipts;
 mod receive;
 mod records;
 mod roster;
 mod timers;
+mod unsent;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -41,9 +46,13 @@ pub(crate) use receive::Checked;
 pub(super) use records::{State, newcomer_records};
 
 use clock::Clock;
+use history::History;
+use inbox::{FrameId, Inbox};
+use order::Order;
 use publish::Counter;
 use receipts::Receipts;
 use roster::Sync;
+use unsent::Unsent;
 
 /// What everything that a room does may need, besides the room.
 pub(super) struct Cx<'a> {
@@ -152,7 +161,19 @@ pub(super) struct Room {
     speakers: Speakers,
     deliveries: Vec<Event>,
     due_receipts: Vec<(SenderHint, u64)>,
+    /// What is stored with the next windows.
+    due_records: Vec<Record>,
     receipts: Receipts,
+    unsent: Unsent,
+    inbox: Inbox,
+    /// Frames of the inbox some of whose messages were acknowledged since.
+    acknowledged: BTreeSet<FrameId>,
+    order: Order,
+    history: History,
+    /// Whether anybody could hear us.
+    connected: bool,
+    /// Receipts that are given again: whoever replays a frame asks for one.
+    again: Bucket,
     clock: Clock,
     /// Verified frames that should not exist, before they are an alarm.
     insiders: Bucket,
@@ -209,7 +230,15 @@ impl Room {
             speakers: Speakers::default(),
             deliveries: Vec::new(),
             due_receipts: Vec::new(),
+            due_records: Vec::new(),
             receipts: Receipts::default(),
+            unsent: Unsent::default(),
+            inbox: Inbox::default(),
+            acknowledged: BTreeSet::new(),
+            order: Order::default(),
+            history: History::default(),
+            connected: true,
+            again: Bucket::new(64, 50),
             clock: Clock::default(),
             insiders: Bucket::new(16, 1_000),
             alarmed_until: 0,

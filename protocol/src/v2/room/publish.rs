@@ -3,11 +3,13 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::unsent::Message;
 use super::{Cx, Out, Room, records};
 use crate::outbox::Outbox;
-use crate::v2::body::{Run, Shared, kind};
+use crate::v2::body::{Run, Shared, Tickets, kind};
 use crate::v2::crypto::Digest;
 use crate::v2::message::{OVERHEAD, Said, sender_hint};
+use crate::v2::original::{Kept, Original, PARCEL_OVERHEAD};
 use crate::v2::wire::{MAX_LENGTH, Write};
 use crate::{CommandError, Event, PublishOptions};
 
@@ -44,6 +46,15 @@ impl Counter {
     pub(super) const fn reserved(&self) -> u64 {
         self.reserved
     }
+}
+
+/// A frame of ours that has not left yet.
+struct Sealed {
+    frame: Vec<u8>,
+    counter: u64,
+    step: u32,
+    epoch: Digest,
+    signature: [u8; 64],
 }
 
 impl Room {
@@ -88,14 +99,29 @@ impl Room {
         body: &[u8],
         out: &mut Out<'_>,
     ) -> Option<u64> {
+        let sealed = self.seal_in(generation, kind, body, out)?;
+        out.outbox.send(sealed.frame);
+        Some(sealed.counter)
+    }
+
+    /// Signs and seals a body under one of the generations that are held.
+    fn seal_in(
+        &mut self,
+        generation: &Digest,
+        kind: u8,
+        body: &[u8],
+        out: &mut Out<'_>,
+    ) -> Option<Sealed> {
         let counter = self.take_counter(out)?;
         let said = Said { incarnation: self.incarnation, counter, kind, body };
         let generation = self.epochs.get_mut(generation)?;
-        let frame = said.seal(&self.topic, &generation.present, out.identity)?;
+        let keys = &generation.present;
+        let signature = said.sign(&self.topic, keys, out.identity);
+        let frame = said.frame(&self.topic, keys, self.me, &signature)?;
+        let (step, epoch) = (keys.step, keys.id);
         generation.sent = generation.sent.saturating_add(1);
         self.step_due |= generation.sent >= out.settings.timing.step_frames;
-        out.outbox.send(frame);
-        Some(counter)
+        Some(Sealed { frame, counter, step, epoch, signature })
     }
 
     /// How many bytes of body a frame is filled with.
@@ -118,8 +144,8 @@ impl Room {
         if !self.joined {
             return Err(CommandError::NotReady);
         }
-        let max = Self::largest_body(&cx.out()).min(MAX_LENGTH);
-        let max = if options.expires_in_ms.is_some() { max.saturating_sub(6) } else { max };
+        let tickets = Tickets { receipts: options.ticket, sent: options.sent_ticket };
+        let max = self.largest_message(&options, &cx.out());
         if body.len() > max {
             return Err(CommandError::TooLarge { len: body.len(), max });
         }
@@ -130,28 +156,56 @@ impl Room {
             }
             None => None,
         };
-        let shared = Shared { expiry, confirm: options.ticket.is_some() };
-        self.gather(shared, body, options.ticket, &mut cx.out())
+        if let Some(stranger) = options.by.iter().find(|id| !self.members.contains_key(id)) {
+            return Err(CommandError::Unknown(*stranger));
+        }
+        let confirm = options.ticket.is_some();
+        let shared = Shared { expiry, confirm, by: options.by };
+        match cx.settings.outbox {
+            Some(limits) if self.has_to_wait(confirm, limits) => {
+                self.put_by(Message { shared, body: body.to_vec(), tickets }, limits, cx)
+            }
+            _ => self.gather(shared, body, tickets, &mut cx.out()),
+        }
     }
 
-    fn gather(
+    /// Bytes of the largest body that can be published so.
+    fn largest_message(&self, options: &PublishOptions, out: &Out<'_>) -> usize {
+        let mut max = Self::largest_body(out).min(MAX_LENGTH);
+        if options.expires_in_ms.is_some() {
+            max = max.saturating_sub(6);
+        }
+        if options.ticket.is_some() { max.min(self.largest_parcelled(out)) } else { max }
+    }
+
+    /// Bytes of the largest body that may have to be sealed to one member alone.
+    fn largest_parcelled(&self, out: &Out<'_>) -> usize {
+        let parcel = self.suite.overhead().saturating_add(PARCEL_OVERHEAD);
+        Self::largest_body(out).saturating_sub(parcel)
+    }
+
+    pub(super) fn gather(
         &mut self,
         shared: Shared,
         body: &[u8],
-        ticket: Option<u64>,
+        tickets: Tickets,
         out: &mut Out<'_>,
     ) -> Result<(), CommandError> {
-        let max = Self::room_in_frame(out);
-        let fits = |run: &Run| run.shared == shared && run.size_with(body.len()) <= max;
-        if self.run.as_ref().is_some_and(|run| !fits(run)) {
+        if self.run.as_ref().is_some_and(|run| !self.fits(run, &shared, body.len(), out)) {
             // Without a clean generation nothing leaves: this much waits, no more.
             if !self.is_clean() {
                 return Err(CommandError::Waiting);
             }
             self.flush(out);
         }
-        self.run.get_or_insert_with(|| Run::new(shared)).push(body, ticket);
+        self.run.get_or_insert_with(|| Run::new(shared)).push(body, tickets);
         Ok(())
+    }
+
+    /// Whether one more message may share the frame.
+    pub(super) fn fits(&self, run: &Run, shared: &Shared, len: usize, out: &Out<'_>) -> bool {
+        let largest = if shared.confirm { self.largest_parcelled(out) } else { usize::MAX };
+        run.shared == *shared && run.size_with(len) <= Self::room_in_frame(out).min(largest)
     }
 
     /// Whether a message can be published now, or has to wait for a clean generation.
@@ -159,20 +213,43 @@ impl Room {
         self.is_clean() || self.run.as_ref().is_none_or(|run| run.len() < fill / 2)
     }
 
-    /// Seals what has gathered.
+    /// Seals what has gathered. What may have to be sent again is stored first.
     pub(in crate::v2) fn flush(&mut self, out: &mut Out<'_>) {
         if !self.is_clean() {
             return;
         }
         let Some(run) = self.run.take().filter(|run| !run.is_empty()) else { return };
         let (kind, body) = run.to_body();
-        let counter = self.send(kind, &body, out);
-        if kind & kind::CONFIRM == 0 {
+        let Run { shared, tickets, sent, gone, .. } = run;
+        let current = self.epochs.current().map(|current| current.id);
+        let sealed = current.and_then(|generation| {
+            Some((generation, self.seal_in(&generation, kind, &body, out)?))
+        });
+        let Some((generation, sealed)) = sealed else {
+            // At the end of our counters.
+            out.outbox.event(Event::Unconfirmed { tickets, by: Vec::new() });
             return;
+        };
+        let Sealed { frame, counter, step, epoch, signature } = sealed;
+        let mut records = gone;
+        let awaited = shared.confirm && self.someone_else(&shared.by);
+        if awaited || out.settings.history.is_some() {
+            let (sender, incarnation) = (self.me, self.incarnation);
+            let original = Original { epoch, sender, incarnation, counter, kind, signature, body };
+            let kept = Kept { generation, step, original };
+            records.extend(self.remember(&kept, out.settings));
+            if awaited {
+                records.push(self.await_receipts(kept, tickets, &shared.by, out));
+            }
+        } else if shared.confirm {
+            out.outbox.event(Event::Confirmed { tickets, by: None, missing: 0 });
         }
-        match counter {
-            Some(counter) => self.await_receipts(counter, run.tickets, out),
-            None => out.outbox.event(Event::Unconfirmed { tickets: run.tickets, by: Vec::new() }),
+        if !records.is_empty() {
+            out.outbox.store(records);
+        }
+        out.outbox.send(frame);
+        if !sent.is_empty() {
+            out.outbox.event(Event::Sent(sent));
         }
     }
 
@@ -183,8 +260,13 @@ impl Room {
             self.flush(out);
             return true;
         }
-        if self.dirty.is_empty() && self.deliveries.is_empty() {
+        let idle = self.dirty.is_empty() && self.deliveries.is_empty();
+        let nothing_due = self.due_receipts.is_empty() && self.due_records.is_empty();
+        if idle && nothing_due && self.acknowledged.is_empty() {
             return false;
+        }
+        if out.settings.order_ms.is_some() {
+            self.release();
         }
         self.store_windows(out);
         for event in self.deliveries.drain(..) {
@@ -196,6 +278,7 @@ impl Room {
 
     /// What was taken before we learned that we are out: no window outlives the room.
     pub(in crate::v2) fn last_deliveries(&mut self, outbox: &mut Outbox) {
+        self.leave_all_lines();
         for event in self.deliveries.drain(..) {
             outbox.event(event);
         }
@@ -204,7 +287,9 @@ impl Room {
     fn store_windows(&mut self, out: &mut Out<'_>) {
         let every = out.settings.frames_per_commit.max(1);
         let dirty = core::mem::take(&mut self.dirty);
-        let mut due = Vec::new();
+        let mut due = core::mem::take(&mut self.due_records);
+        due.extend(self.acknowledgements());
+        due.extend(self.readers_records());
         for id in dirty {
             // What is confirmed has to be in a window that is stored.
             let hint = sender_hint(id);

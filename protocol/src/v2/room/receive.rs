@@ -1,5 +1,7 @@
 //! Message frames on their way in: PROTOCOL §3.4. Not here: what control messages do.
 
+use alloc::vec::Vec;
+
 use ed25519_dalek::VerifyingKey;
 
 use super::{Cx, Room};
@@ -8,6 +10,7 @@ use crate::v2::crypto::{Digest, Signed};
 use crate::v2::epoch::{Generation, Keys, LOOK_AHEAD};
 use crate::v2::members::{Member, ids_of};
 use crate::v2::message::{self, Opened, sender_hint};
+use crate::v2::original::{Kept, Original};
 use crate::v2::window::Seen;
 use crate::{Event, MessageId, ParticipantId, Refusal};
 
@@ -35,6 +38,17 @@ enum Standing {
     Returned,
     /// Another frame of this counter was taken: two devices speak with one key.
     Cloned,
+    /// We have it, and its sender does not seem to know. Its signature is not checked.
+    Again,
+}
+
+/// Whose frame it was, and what is in it.
+pub(super) struct Taken {
+    pub(super) from: ParticipantId,
+    pub(super) incarnation: u32,
+    pub(super) counter: u64,
+    pub(super) kind: u8,
+    pub(super) seen: Seen,
 }
 
 impl Room {
@@ -113,8 +127,9 @@ impl Room {
             _ if standing == Standing::Ourselves => standing,
             Seen::No | Seen::Uncertain => standing,
             Seen::Other => Standing::Cloned,
-            Seen::Yes if opened.kind == kind::HELLO => return Ok(Standing::Returned),
-            Seen::Yes | Seen::Same => return Err(Refusal::Duplicate),
+            Seen::Yes | Seen::Old if opened.kind == kind::HELLO => return Ok(Standing::Returned),
+            Seen::Yes | Seen::Same if asks_for_receipt(opened.kind) => return Ok(Standing::Again),
+            Seen::Yes | Seen::Same | Seen::Old => return Err(Refusal::Duplicate),
         };
         if opened.verifies(signed, key) { Ok(standing) } else { Err(Refusal::BadSignature) }
     }
@@ -130,6 +145,10 @@ impl Room {
             Standing::Cloned => self.hear_clone(&checked, cx),
             Standing::Returned => self.mark(&checked, cx),
             Standing::Pending => self.welcome(checked, cx),
+            Standing::Again => {
+                self.confirm_again(checked.sender, checked.opened.counter, checked.opened.kind, cx);
+                Err(Refusal::Duplicate)
+            }
             Standing::Member => self.hear(checked, cx),
         }
     }
@@ -165,16 +184,61 @@ impl Room {
         match seen {
             Seen::No | Seen::Uncertain => {}
             Seen::Other => return self.hear_clone(&checked, cx),
-            Seen::Yes if checked.opened.kind == kind::HELLO => return self.mark(&checked, cx),
-            Seen::Yes | Seen::Same => return Err(Refusal::Duplicate),
+            Seen::Yes | Seen::Old if checked.opened.kind == kind::HELLO => {
+                return self.mark(&checked, cx);
+            }
+            Seen::Yes | Seen::Same | Seen::Old => return Err(Refusal::Duplicate),
         }
+        let taken = Taken {
+            from: checked.sender,
+            incarnation: checked.incarnation,
+            counter: checked.opened.counter,
+            kind: checked.opened.kind,
+            seen,
+        };
         self.follow(checked.sender, &checked.generation, checked.step, cx)?;
-        if let Some(member) = self.members.get_mut(&checked.sender) {
-            member.window.take(checked.opened.counter, checked.digest);
-        }
+        let before = self.take_counter_of(&taken, checked.opened.body(), checked.digest, cx)?;
         self.speakers.heard(checked.sender, &mut self.members);
-        self.dirty.insert(checked.sender);
-        self.read(checked, seen, cx)
+        if cx.settings.history.is_some() {
+            let who = (checked.sender, checked.incarnation);
+            self.can_read(&checked.generation, who, checked.step);
+        }
+        self.read(checked, &taken, before, cx)
+    }
+
+    /// The window takes a frame, if there is room for what is in it. What was next in it before.
+    pub(super) fn take_counter_of(
+        &mut self,
+        taken: &Taken,
+        body: &[u8],
+        digest: u16,
+        cx: &Cx<'_>,
+    ) -> Result<u64, Refusal> {
+        let limits = cx.settings.inbox.filter(|_| taken.kind <= kind::LAST_APPLICATION);
+        if limits.is_some_and(|limits| !self.inbox.has_room(body, limits)) {
+            return Err(Refusal::InboxFull);
+        }
+        let member = self.members.get_mut(&taken.from).ok_or(Refusal::UntrustedSender)?;
+        let before = member.window.next();
+        member.window.take(taken.counter, digest);
+        self.dirty.insert(taken.from);
+        Ok(before)
+    }
+
+    /// Says again that we have a frame: the receipt was lost. Whoever can replay a frame can ask
+    /// for that, so it is rare.
+    pub(super) fn confirm_again(
+        &mut self,
+        from: ParticipantId,
+        counter: u64,
+        kind: u8,
+        cx: &mut Cx<'_>,
+    ) {
+        let certain =
+            self.members.get(&from).is_some_and(|member| member.window.is_certain(counter));
+        if certain && asks_for_receipt(kind) && self.again.take(cx.now) {
+            self.due_receipts.push((sender_hint(from), counter));
+        }
     }
 
     /// Follows a sender that is some steps ahead.
@@ -198,12 +262,22 @@ impl Room {
         generation.advance(step, cx.now, until);
         cx.outbox.store(alloc::vec![super::records::generation(generation)]);
         self.tell_epoch(cx);
+        self.can_be_heard(cx);
         Ok(())
     }
 
-    fn read(&mut self, checked: Checked, seen: Seen, cx: &mut Cx<'_>) -> Result<(), Refusal> {
-        if checked.opened.kind <= kind::LAST_APPLICATION {
-            return self.deliver(checked, seen, cx);
+    fn read(
+        &mut self,
+        checked: Checked,
+        taken: &Taken,
+        before: u64,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Refusal> {
+        if taken.kind <= kind::LAST_APPLICATION {
+            if cx.settings.history.is_some() {
+                self.remember_heard(&checked, cx);
+            }
+            return self.deliver(taken, before, checked.opened.into_body(), cx);
         }
         let (sender, counter) = (checked.sender, checked.opened.counter);
         let body = checked.opened.body();
@@ -216,17 +290,37 @@ impl Room {
             kind::RECEIPT => self.take_receipt(sender, body, cx),
             kind::TIME_QUESTION => self.take_time_question(body, cx),
             kind::TIME_ANSWER => self.take_time_answer(sender, body),
+            kind::QUESTION => self.take_question(sender, body, cx),
+            kind::ANSWER => self.take_announcement(sender, body, cx),
+            kind::PARCEL => return self.take_parcel(sender, body, cx),
             _ => return Err(Refusal::UnknownKind),
         };
         done.ok_or(Refusal::Malformed)
     }
 
-    /// Messages of users. They wait until the window that includes them is stored.
-    fn deliver(&mut self, checked: Checked, seen: Seen, cx: &mut Cx<'_>) -> Result<(), Refusal> {
-        let (from, counter, incarnation) =
-            (checked.sender, checked.opened.counter, checked.incarnation);
-        let parsed = Messages::parse(checked.opened.kind, checked.opened.body());
-        let messages = parsed.ok_or(Refusal::Malformed)?;
+    fn remember_heard(&mut self, checked: &Checked, cx: &Cx<'_>) {
+        let held = self.epochs.keys(&checked.generation, checked.step);
+        let Some(epoch) = held.map(|keys| keys.id) else { return };
+        let Opened { counter, kind, signature, .. } = checked.opened;
+        let (sender, incarnation) = (checked.sender, checked.incarnation);
+        let body = checked.opened.body().to_vec();
+        let original = Original { epoch, sender, incarnation, counter, kind, signature, body };
+        let kept = Kept { generation: checked.generation, step: checked.step, original };
+        let records = self.remember(&kept, cx.settings);
+        self.due_records.extend(records);
+    }
+
+    /// Messages of users. They wait until the window that includes them is stored, and with an
+    /// inbox, they themselves.
+    pub(super) fn deliver(
+        &mut self,
+        taken: &Taken,
+        before: u64,
+        body: Vec<u8>,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Refusal> {
+        let Taken { from, incarnation, counter, seen, .. } = *taken;
+        let messages = Messages::parse(taken.kind, &body).ok_or(Refusal::Malformed)?;
         let (expiry, confirm, bodies) = (messages.expiry, messages.confirm, messages.bodies);
         if let Some(refused) = expiry.and_then(|expiry| self.weigh_expiry(from, expiry, cx)) {
             self.deliveries.push(refused);
@@ -235,26 +329,32 @@ impl Room {
         if confirm && seen == Seen::No {
             self.due_receipts.push((sender_hint(from), counter));
         }
+        if cx.settings.inbox.is_some() && seen == Seen::No {
+            self.keep(taken, &body, bodies.iter().count());
+        }
         let event = |place, body| {
             let id = Some(MessageId { incarnation, counter, place });
             if seen == Seen::Uncertain {
                 Event::Uncertain { from, body, id }
             } else {
-                Event::Message { from, body, id }
+                Event::Message { from, body, id, redelivered: false }
             }
         };
-        match bodies {
-            Bodies::Run(_) => {
-                let all = (0..).zip(bodies.iter());
-                self.deliveries.extend(all.map(|(place, body)| event(place, body.to_vec())));
+        let mut lined_up = Vec::new();
+        let order = cx.settings.order_ms;
+        let events = if order.is_some() { &mut lined_up } else { &mut self.deliveries };
+        if let Bodies::Run(_) = bodies {
+            let all = (0..).zip(bodies.iter());
+            events.extend(all.map(|(place, body)| event(place, body.to_vec())));
+        } else {
+            let mut body = body;
+            if expiry.is_some() {
+                body.drain(..6);
             }
-            Bodies::One(_) => {
-                let mut body = checked.opened.into_body();
-                if expiry.is_some() {
-                    body.drain(..6);
-                }
-                self.deliveries.push(event(0, body));
-            }
+            events.push(event(0, body));
+        }
+        if let Some(wait) = order {
+            self.line_up(taken, before, lined_up, wait, cx);
         }
         Ok(())
     }
@@ -297,4 +397,8 @@ impl Room {
         // What it holds does not matter: it was just sent everything.
         Ok(())
     }
+}
+
+const fn asks_for_receipt(kind: u8) -> bool {
+    kind <= kind::LAST_APPLICATION && kind & kind::CONFIRM != 0
 }

@@ -1,26 +1,31 @@
 //! What of a V2 session outlives the process, as records. Not here: when they are written.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt::Write as _;
 
 use zeroize::Zeroizing;
 
+use super::history::Readers;
+use super::inbox::FrameId;
 use super::publish::Counter;
+use super::unsent::Message;
 use super::{Cx, KemKeys, Pending, Room};
 use crate::v2::crypto::Digest;
 use crate::v2::epoch::{Epochs, Generation};
 use crate::v2::kem::{KemSecret, Suite};
 use crate::v2::log::{Added, Log};
 use crate::v2::members::Member;
+use crate::v2::original::Kept;
 use crate::v2::standing::{Place, Role};
 use crate::v2::topic::Founding;
 use crate::v2::window::Window;
 use crate::v2::wire::{Reader, Write};
-use crate::{Identity, ParticipantId, PublicKey, Record, RestoreError};
+use crate::{Event, Identity, ParticipantId, PublicKey, Record, RestoreError};
 
 const VERSION: u16 = 1;
 const PROTOCOL: &str = "protocol";
@@ -37,6 +42,12 @@ const MEMBER_KEM: &str = "member-kem/";
 const WINDOW: &str = "window/";
 const PENDING: &str = "pending/";
 pub(super) const INVITATION: &str = "invitation/";
+const UNSENT: &str = "unsent/";
+const SENT: &str = "sent/";
+const INBOX: &str = "inbox/";
+const ACKNOWLEDGED: &str = "acknowledged/";
+const HISTORY: &str = "history/";
+const READERS: &str = "readers/";
 
 /// The records of a participant that has not joined.
 pub(in crate::v2) fn newcomer_records(
@@ -122,6 +133,90 @@ pub(super) fn pending_gone(id: ParticipantId) -> Record {
     Record::delete(named(PENDING, id))
 }
 
+pub(super) fn unsent(number: u64, message: &Message) -> Record {
+    Record::put(numbered(UNSENT, number), VERSION, &Zeroizing::new(message.to_bytes()))
+}
+
+pub(super) fn unsent_gone(number: u64) -> Record {
+    Record::delete(numbered(UNSENT, number))
+}
+
+pub(super) fn sent(kept: &Kept, tickets: &[u64], missing: &BTreeSet<ParticipantId>) -> Record {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(512));
+    bytes.u32(u32::try_from(tickets.len()).unwrap_or(u32::MAX));
+    for ticket in tickets {
+        bytes.u64(*ticket);
+    }
+    bytes.u32(u32::try_from(missing.len()).unwrap_or(u32::MAX));
+    for id in missing {
+        bytes.put(id.as_bytes());
+    }
+    kept.write(&mut bytes);
+    Record::put(numbered(SENT, kept.original.counter), VERSION, &bytes)
+}
+
+pub(super) fn sent_gone(counter: u64) -> Record {
+    Record::delete(numbered(SENT, counter))
+}
+
+pub(super) fn inbox(id: &FrameId, kind: u8, body: &[u8]) -> Record {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(body.len().saturating_add(1)));
+    bytes.u8(kind).put(body);
+    Record::put(frame_name(INBOX, id), VERSION, &bytes)
+}
+
+pub(super) fn acknowledged(id: &FrameId, places: &[u8]) -> Record {
+    Record::put(frame_name(ACKNOWLEDGED, id), VERSION, places)
+}
+
+pub(super) fn inbox_gone(id: &FrameId) -> [Record; 2] {
+    [INBOX, ACKNOWLEDGED].map(|prefix| Record::delete(frame_name(prefix, id)))
+}
+
+pub(super) fn history(number: u64, kept: &Kept) -> Record {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(512));
+    kept.write(&mut bytes);
+    Record::put(numbered(HISTORY, number), VERSION, &bytes)
+}
+
+pub(super) fn history_gone(number: u64) -> Record {
+    Record::delete(numbered(HISTORY, number))
+}
+
+pub(super) fn readers(generation: &Digest, readers: &Readers) -> Record {
+    let mut bytes = Vec::from(*generation);
+    for ((id, incarnation), from) in readers {
+        bytes.put(id.as_bytes()).u32(*incarnation).u32(*from);
+    }
+    Record::put(readers_name(generation), VERSION, &bytes)
+}
+
+pub(super) fn readers_gone(generation: &Digest) -> Record {
+    Record::delete(readers_name(generation))
+}
+
+fn readers_name(generation: &Digest) -> String {
+    format!("{READERS}{:.32}", hex(generation))
+}
+
+fn numbered(prefix: &str, number: u64) -> String {
+    format!("{prefix}{number:016x}")
+}
+
+fn frame_name(prefix: &str, (sender, incarnation, counter): &FrameId) -> String {
+    let mut name = named(prefix, *sender);
+    // At most 63 bytes: a counter has 40 bits.
+    let _ = write!(name, "{incarnation:08x}{counter:010x}");
+    name
+}
+
+fn read_frame_name(name: &str) -> Option<FrameId> {
+    let (sender, rest) = name.split_at_checked(32)?;
+    let (incarnation, counter) = rest.split_at_checked(8)?;
+    let incarnation = u32::from_str_radix(incarnation, 16).ok()?;
+    Some((sender.parse().ok()?, incarnation, u64::from_str_radix(counter, 16).ok()?))
+}
+
 fn named(prefix: &str, id: ParticipantId) -> String {
     // One allocation: windows are named at every frame.
     let mut name = String::with_capacity(64);
@@ -162,7 +257,20 @@ impl Room {
         let pending = self.pending.keys().map(|id| pending_gone(*id));
         let invitations = self.admissions.invitation_names().map(Record::delete);
         let named = gone.into_iter().map(Record::delete);
-        named.chain(members).chain(pending).chain(invitations).collect()
+        named.chain(members).chain(pending).chain(invitations).chain(self.kept_gone()).collect()
+    }
+
+    /// Messages that are kept for whatever reason.
+    fn kept_gone(&self) -> impl Iterator<Item = Record> {
+        let unsent = self.unsent.numbers().map(unsent_gone);
+        let sent = self.receipts.counters().map(sent_gone);
+        let history = self.history.numbers().map(history_gone);
+        let readers = self.history.generations().map(readers_gone);
+        unsent
+            .chain(sent)
+            .chain(self.inbox.ids().flat_map(inbox_gone))
+            .chain(history)
+            .chain(readers)
     }
 }
 
@@ -279,6 +387,46 @@ impl<'a> State<'a> {
             let known = room.admissions.restore_invitation(bytes, cx.now);
             known.ok_or_else(|| damaged(&format!("{INVITATION}{name}")))?;
         }
+        self.kept(room, cx)
+    }
+
+    /// Messages that are kept for whatever reason.
+    fn kept(&self, room: &mut Room, cx: &Cx<'_>) -> Result<(), RestoreError> {
+        let outbox = cx.settings.outbox.unwrap_or_default();
+        self.each(UNSENT, |name, bytes| {
+            let number = u64::from_str_radix(name, 16).ok()?;
+            let message = Message::from_bytes(bytes)?;
+            room.unsent.restore(number, message, cx.after(outbox.age_ms));
+            Some(())
+        })?;
+        self.each(SENT, |_, bytes| read_sent(bytes, room))?;
+        self.each(INBOX, |name, bytes| {
+            let acknowledged = self.0.get(format!("{ACKNOWLEDGED}{name}").as_str());
+            let places = acknowledged.and_then(|record| record.value.as_ref());
+            let places = places.map_or(&[] as &[u8], |places| places.as_slice());
+            room.restore_inbox(read_frame_name(name)?, bytes, places)
+        })?;
+        self.each(HISTORY, |name, bytes| {
+            let number = u64::from_str_radix(name, 16).ok()?;
+            room.history.restore(number, Kept::read(Reader::new(bytes))?);
+            Some(())
+        })?;
+        self.each(READERS, |_, bytes| {
+            let (generation, readers) = bytes.split_first_chunk()?;
+            room.history.restore_readers(*generation, readers)
+        })
+    }
+
+    /// Reads every record whose name begins so.
+    fn each(
+        &self,
+        prefix: &'static str,
+        mut read: impl FnMut(&str, &[u8]) -> Option<()>,
+    ) -> Result<(), RestoreError> {
+        for entry in self.all(prefix) {
+            let (name, bytes) = entry?;
+            read(name, bytes).ok_or_else(|| damaged(&format!("{prefix}{name}")))?;
+        }
         Ok(())
     }
 
@@ -324,6 +472,28 @@ impl<'a> State<'a> {
         }
         Ok(())
     }
+}
+
+fn read_sent(bytes: &[u8], room: &mut Room) -> Option<()> {
+    let mut reader = Reader::new(bytes);
+    let mut tickets = Vec::new();
+    for _ in 0..reader.u32()? {
+        tickets.push(reader.u64()?);
+    }
+    let mut missing = BTreeSet::new();
+    for _ in 0..reader.u32()? {
+        missing.insert(ParticipantId::from_bytes(reader.array()?));
+    }
+    // Who was evicted is not waited for.
+    missing.retain(|id| room.members.contains_key(id));
+    let kept = Kept::read(reader)?;
+    if missing.is_empty() {
+        room.due_records.push(sent_gone(kept.original.counter));
+        room.deliveries.push(Event::Confirmed { tickets, by: None, missing: 0 });
+    } else {
+        room.receipts.insert(kept, tickets, missing);
+    }
+    Some(())
 }
 
 fn read_pending(bytes: &[u8], until: u64) -> Option<Pending> {

@@ -209,6 +209,7 @@ impl Room {
             cx.store(records::member_gone(*id));
             self.dirty.remove(id);
             self.excuse(*id, cx);
+            self.leave_line(*id);
             if !standing.members.contains_key(id) {
                 cx.event(Event::Removed(*id));
             }
@@ -314,7 +315,7 @@ impl Room {
         cx: &mut Cx<'_>,
     ) -> Option<()> {
         let mut reader = Reader::new(body);
-        let (reason, _since, count) = (reader.u8()?, reader.u40()?, reader.u32()?);
+        let (reason, since, count) = (reader.u8()?, reader.u40()?, reader.u32()?);
         let digest: Digest = reader.array()?;
         let mut theirs = BTreeMap::new();
         while !reader.is_empty() {
@@ -326,6 +327,10 @@ impl Room {
         if reason == reason::STARTED && next > counter.saturating_add(1) && self.marks.take(cx.now)
         {
             self.send_mark(sender, cx);
+        }
+        self.went_on(sender, since);
+        if reason == reason::STARTED || reason == reason::CAUGHT_UP {
+            self.is_back(sender, reason == reason::CAUGHT_UP, cx);
         }
         if reason == reason::CAUGHT_UP {
             self.forget_asker(sender);

@@ -22,7 +22,10 @@ impl Room {
             self.heal_at,
             self.sync.send_at,
             self.sync.hello_at,
-            self.receipts.deadline(),
+            self.receipts.deadline(self.connected),
+            self.unsent.deadline(),
+            self.order.deadline(),
+            self.history.deadline(self.connected),
             self.admissions.deadline(),
             self.pending_deadline(),
         ]
@@ -44,6 +47,9 @@ impl Room {
         self.sync_timers(cx);
         self.admission_timers(cx);
         self.receipt_timers(cx);
+        self.unsent_timers(cx);
+        self.order_timers(cx);
+        self.history_timers(cx);
         if self.kem.repeat_at.is_some_and(|at| at <= cx.now) {
             self.kem.repeat_at = None;
             self.repeat_kem_key(cx);

@@ -11,7 +11,7 @@ fn counters_far_behind_are_not_taken_again() {
     let mut window = Window::default();
     window.take(10_000, 1);
     assert_eq!(window.look(10_001 - SPAN, 0), Seen::No);
-    assert_eq!(window.look(10_000 - SPAN, 0), Seen::Yes);
+    assert_eq!(window.look(10_000 - SPAN, 0), Seen::Old);
 }
 
 #[test]
@@ -69,7 +69,11 @@ proptest! {
                 next = next.max(counter + 1);
             }
             let stored = Window::from_bytes(&window.to_bytes(), 1).expect("a window");
-            prop_assert_eq!(stored.look(counter, digest), Seen::Yes);
+            prop_assert_eq!(stored.look(counter, digest), if old { Seen::Old } else { Seen::Yes });
+            let from = counter.max(next.saturating_sub(SPAN));
+            let all = (from..next).all(|counter| taken.contains(&counter));
+            prop_assert_eq!(window.took_all(counter, next), all, "from {}", counter);
+            prop_assert!(!window.took_all(counter, next + 1));
         }
     }
 }

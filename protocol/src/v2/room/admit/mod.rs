@@ -147,6 +147,9 @@ impl Room {
             Evidence::CatchUp { generation, position, proof } => {
                 // Whoever holds no clean generation may not know that the asker is evicted.
                 if !self.is_elsewhere(position) || !self.is_settled() {
+                    if self.is_behind(position) {
+                        self.hear_unknown_epoch(cx);
+                    }
                     return Err(Refusal::NotForUs);
                 }
                 self.meet_asker(introduction, &generation, &proof, frame, cx)

@@ -26,6 +26,13 @@ impl Room {
             .is_some_and(|ours| ours.generation != theirs.generation || ours.step > theirs.step)
     }
 
+    /// Whether a member in this position is further than we are: perhaps it asks because it could
+    /// not read us.
+    pub(super) fn is_behind(&self, theirs: Position) -> bool {
+        self.position()
+            .is_some_and(|ours| ours.generation == theirs.generation && ours.step < theirs.step)
+    }
+
     pub(super) fn meet_asker(
         &mut self,
         introduction: Introduction,
