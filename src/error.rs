@@ -89,6 +89,18 @@ pub enum TopicError {
         /// Who did not.
         missing: Vec<ParticipantId>,
     },
+    /// The outbox had no room for the message any longer, or it grew too old there.
+    #[error("the message was given up unsent: the outbox was full, or it grew too old")]
+    Dropped,
+    /// No link was up to take the message.
+    #[error("no link is up; the message waits for one, and may get lost there")]
+    NotHanded,
+    /// The topic keeps no messages until they are acknowledged.
+    #[error("the topic has no inbox; open it with one: `Topic::….inbox(InboxLimits::default())`")]
+    NoInbox,
+    /// Somebody reads the inbox already.
+    #[error("the inbox has a reader already; one is all it can have")]
+    InboxTaken,
     /// The topic was stopped, or its last handle dropped.
     #[error("the topic has stopped")]
     Stopped,

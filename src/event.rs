@@ -123,6 +123,19 @@ pub enum Event {
     RolledBack,
     /// **Alarm**: a member sends frames that no honest one would (V2).
     InsiderAlarm,
+    /// Messages of this participant are missing from its order, and are waited for no longer (V2,
+    /// on topics that were opened [`in_order`](crate::Topic::in_order)).
+    Gap {
+        /// Whose.
+        from: ParticipantId,
+        /// How many frames are missing at most; some may have been no messages.
+        frames: u64,
+    },
+    /// The outbox gave messages up unsent: it was full, or they grew too old (V2).
+    Dropped {
+        /// How many.
+        messages: usize,
+    },
     /// Frames were lost on a link: garbage on the way in, or no room on the way out.
     Lost {
         /// Which.

@@ -82,15 +82,19 @@ pub use subscription::{
     Delivery, Events, ReceiveError, Received, Subscription, Unverified, UnverifiedMessages,
 };
 pub use topic::{
-    Admission, Attach, Classic, Introduction, Introductions, Member, Protocol, Publish,
-    PublishConfirmed, PublishMessage, Receipts, Topic, TopicActor, TopicHandle, V2,
+    Admission, Attach, Classic, Inbox, Introduction, Introductions, Kept, Member, Protocol,
+    Publish, PublishConfirmed, PublishHanded, PublishMessage, Receipts, Topic, TopicActor,
+    TopicHandle, V2,
 };
 
 pub use stringphone_protocol::{
     CommandError, Epoch, Fingerprint, Identity, Limits, MessageId, ParticipantId, PublicKey,
-    Refusal, TopicKey,
+    Refusal, TopicKey, Unconfirmed,
     classic::{Admitter, ClassicState, ExchangeKey, Reading},
-    v2::{FoundOptions, Invitation, InviteOptions, Pin, Role, Suite, Timing},
+    v2::{
+        FoundOptions, HistoryLimits, InboxLimits, Invitation, InviteOptions, OutboxLimits,
+        Overflow, Pin, Role, Suite, Timing,
+    },
 };
 pub use stringphone_transport::{
     self as transport, Transport, TransportError, address::AddressError,

@@ -17,7 +17,7 @@ use super::STOPPING;
 use super::admission::Policy;
 use super::bus::Bus;
 use super::open::Opening;
-use super::publish::Outgoing;
+use super::publish::{Conditions, Outgoing};
 use super::shared::Alive;
 use crate::error::TopicError;
 
@@ -134,7 +134,7 @@ impl Handler<PublishMessage> for TopicActor {
         let (door, shared) = (self.door.upgrade(), self.alive.0.clone());
         Box::pin(async move {
             let queue = door.ok_or(TopicError::Stopped)?;
-            shared.enqueue(queue, Outgoing::Plain(message.0)).await
+            shared.enqueue(queue, message.0, Conditions::default()).await
         })
     }
 }

@@ -2,19 +2,21 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use actix::{Actor, Addr, Recipient};
 use bytes::Bytes;
 use futures::StreamExt;
-use stringphone_protocol::Command;
+use stringphone_protocol::{Command, Unconfirmed};
 use tokio::sync::{mpsc, oneshot};
 
 use super::actor::{Call, Seed, TopicActor};
 use super::admission::Admission;
 use super::attachment::{Attachment, INBOX};
 use super::bus::Bus;
+use super::inbox::Inbox;
 use super::open::Opening;
-use super::publish::{Outgoing, Publish};
+use super::publish::{Conditions, Outgoing, Publish};
 use super::shared::{Alive, Shared, Status};
 use crate::carrier::{Carrier, CarrierSettings, Channel};
 use crate::error::TopicError;
@@ -44,7 +46,7 @@ pub(super) fn start(
     capacity: usize,
 ) -> TopicHandle {
     let participant = Participant::new(opening.identity.public_key());
-    let shared = Arc::new(Shared::new(name, participant));
+    let shared = Arc::new(Shared::new(name, participant, opening.outbox));
     let (sender, queue) = mpsc::channel(capacity);
     let arbiter = runtime::arbiter();
     // Made here, so that it goes even where the arbiter never gets to the actor.
@@ -75,8 +77,59 @@ impl TopicHandle {
         Publish::new(self, Ok(body.into()))
     }
 
-    pub(super) async fn enqueue(&self, outgoing: Outgoing) -> Result<(), TopicError> {
-        self.0.shared.enqueue(self.0.queue.clone(), outgoing).await
+    pub(super) async fn enqueue(
+        &self,
+        body: Bytes,
+        conditions: Conditions,
+    ) -> Result<(), TopicError> {
+        self.0.shared.enqueue(self.0.queue.clone(), body, conditions).await
+    }
+
+    pub(super) fn next_ticket(&self) -> u64 {
+        self.0.shared.ticket.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The messages of ours whose receipts are wanted and not all there: those of before a restart
+    /// too, where there is an [outbox](crate::Topic::outbox).
+    ///
+    /// # Errors
+    ///
+    /// Why the topic has stopped.
+    pub async fn unconfirmed(&self) -> Result<Vec<Unconfirmed>, TopicError> {
+        self.call(|bus| bus.unconfirmed()).await
+    }
+
+    /// Waits no longer for receipts of a message, by its [ticket](crate::Receipts::ticket): it is
+    /// not sent again, nor kept.
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError::Command`] where there is no such message; otherwise why the topic has stopped.
+    pub async fn give_up(&self, ticket: u64) -> Result<(), TopicError> {
+        self.command(Command::GiveUp(ticket)).await
+    }
+
+    /// A stream of payloads that are stored until they are [acknowledged](crate::Kept::ack), on a
+    /// topic with an [inbox](crate::Topic::inbox). What is not of this type is told as
+    /// [`ReceiveError::Undecodable`](crate::ReceiveError::Undecodable), and acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError::NoInbox`] where the topic has none, [`TopicError::InboxTaken`] while there is
+    /// another such stream; otherwise why the topic has stopped.
+    pub async fn inbox<T: Payload>(&self) -> Result<Inbox<T>, TopicError> {
+        let messages = self.call(Bus::inbox).await??;
+        Ok(Inbox::new(messages, |bytes| T::decode(&bytes)))
+    }
+
+    /// The same, of bytes as they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`inbox`](Self::inbox).
+    pub async fn inbox_raw(&self) -> Result<Inbox, TopicError> {
+        let messages = self.call(Bus::inbox).await??;
+        Ok(Inbox::new(messages, Ok))
     }
 
     /// A stream of payloads from trusted participants.

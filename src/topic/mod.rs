@@ -5,6 +5,7 @@ mod admission;
 mod attachment;
 mod bus;
 mod handle;
+mod inbox;
 mod open;
 mod people;
 mod protocol;
@@ -14,7 +15,9 @@ mod shared;
 use std::time::{Duration, SystemTime};
 
 use stringphone_protocol::classic::{ClassicState, Reading};
-use stringphone_protocol::v2::{FoundOptions, Invitation, Pin, Suite, Timing};
+use stringphone_protocol::v2::{
+    FoundOptions, HistoryLimits, InboxLimits, Invitation, OutboxLimits, Pin, Suite, Timing,
+};
 use stringphone_protocol::{Fingerprint, Identity, Limits};
 
 use crate::carrier::{MAX_QUEUE, channel_name};
@@ -24,9 +27,10 @@ use crate::store::{MemoryStore, Store};
 pub use actor::{PublishMessage, TopicActor};
 pub use admission::{Admission, Introduction, Introductions};
 pub use handle::{Attach, TopicHandle};
+pub use inbox::{Inbox, Kept};
 pub use people::Member;
 pub use protocol::{Classic, Protocol, V2};
-pub use publish::{Publish, PublishConfirmed, Receipts};
+pub use publish::{Publish, PublishConfirmed, PublishHanded, Receipts};
 
 use open::Clock;
 
@@ -121,6 +125,40 @@ impl Topic<V2> {
     #[must_use]
     pub fn frames_per_commit(mut self, frames: u32) -> Self {
         self.protocol.settings.frames_per_commit = frames;
+        self
+    }
+
+    /// Keeps what is published while no link is up, and what is not yet confirmed, also over
+    /// restarts if the [store](Self::store) lasts; by default what is published while no link is up
+    /// is lost. What happens beyond the limits is the caller's choice.
+    #[must_use]
+    pub fn outbox(mut self, limits: OutboxLimits) -> Self {
+        self.protocol.settings.outbox = Some(limits);
+        self
+    }
+
+    /// Keeps what is received until it is [acknowledged](crate::Kept::ack), see
+    /// [`TopicHandle::inbox`]; and asks the members for what was missed while we were away.
+    #[must_use]
+    pub fn inbox(mut self, limits: InboxLimits) -> Self {
+        self.protocol.settings.inbox = Some(limits);
+        self
+    }
+
+    /// Keeps what is said in the topic for members that are away, and hands it on when they are
+    /// back: to those only who could have read it at the time.
+    #[must_use]
+    pub fn history(mut self, limits: HistoryLimits) -> Self {
+        self.protocol.settings.history = Some(limits);
+        self
+    }
+
+    /// Delivers each sender's messages in its order. A missing one is waited for so long, and then
+    /// told as [`Event::Gap`](crate::Event::Gap). By default messages come as they come.
+    #[must_use]
+    pub fn in_order(mut self, wait: Duration) -> Self {
+        let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.protocol.settings.order_ms = Some(wait);
         self
     }
 
@@ -235,10 +273,14 @@ impl<P: Protocol> Topic<P> {
             Some(entropy) => entropy,
             None => Box::new(crate::entropy::generator()?),
         };
+        let choice = self.protocol.into_choice();
+        let (outbox, inbox) = choice.keeps();
         let opening = open::Opening {
             name: self.name,
             identity: self.identity,
-            choice: self.protocol.into_choice(),
+            choice,
+            outbox,
+            inbox,
             store: self.store,
             entropy,
             clock: self.clock,

@@ -19,6 +19,8 @@ pub(super) struct Opening {
     pub(super) name: String,
     pub(super) identity: Identity,
     pub(super) choice: Choice,
+    pub(super) outbox: bool,
+    pub(super) inbox: bool,
     pub(super) store: Box<dyn Store>,
     pub(super) entropy: Entropy,
     pub(super) clock: Clock,
@@ -31,6 +33,7 @@ pub(super) struct Opened {
     pub(super) entropy: Entropy,
     pub(super) time: Time,
     pub(super) max_frame: usize,
+    pub(super) inbox: bool,
 }
 
 /// Where the time of day comes from.
@@ -66,7 +69,7 @@ impl Time {
 
 impl Opening {
     pub(super) async fn open(self) -> Result<Opened, TopicError> {
-        let Self { name, identity, choice, mut store, mut entropy, clock } = self;
+        let Self { name, identity, choice, inbox, mut store, mut entropy, clock, .. } = self;
         let time = Time { zero: Instant::now(), clock };
         let known = within(COMMIT, store.load()).await?;
         let (session, max_frame, new) = match choice {
@@ -77,7 +80,7 @@ impl Opening {
             // Before anything leaves that depends on it.
             within(COMMIT, store.commit(new)).await?;
         }
-        Ok(Opened { session, store, entropy, time, max_frame })
+        Ok(Opened { session, store, entropy, time, max_frame, inbox })
     }
 }
 

@@ -152,6 +152,18 @@ pub(super) mod sealed {
         Classic(Classic),
     }
 
+    impl Choice {
+        /// Whether there is an outbox, and whether there is an inbox.
+        pub(in crate::topic) const fn keeps(&self) -> (bool, bool) {
+            match self {
+                Self::V2(chosen) => {
+                    (chosen.settings.outbox.is_some(), chosen.settings.inbox.is_some())
+                }
+                Self::Classic(_) => (false, false),
+            }
+        }
+    }
+
     pub trait Sealed {
         fn limits(&mut self) -> &mut Limits;
         fn pin_admitter(&mut self, fingerprint: Fingerprint);

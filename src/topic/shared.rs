@@ -1,12 +1,13 @@
 //! What a topic's actor and its handles both see. Not here: anything secret.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use stringphone_protocol::ParticipantId;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::publish::Outgoing;
+use super::publish::{Conditions, Outgoing};
 use crate::error::TopicError;
 use crate::event::Participant;
 use crate::transport::ChannelName;
@@ -22,6 +23,10 @@ pub(super) struct Shared {
     pub(super) fill: AtomicUsize,
     /// How many links are attached.
     pub(super) links: AtomicUsize,
+    /// What can't be sent now is kept.
+    outbox: bool,
+    /// The next message whose receipts are wanted.
+    pub(super) ticket: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -47,7 +52,7 @@ impl Status {
 }
 
 impl Shared {
-    pub(super) fn new(name: ChannelName, participant: Participant) -> Self {
+    pub(super) fn new(name: ChannelName, participant: Participant, outbox: bool) -> Self {
         let status = watch::Sender::new(Status::Joining(Vec::new()));
         Self {
             name,
@@ -56,7 +61,14 @@ impl Shared {
             max_body: AtomicUsize::new(usize::MAX),
             fill: AtomicUsize::new(usize::MAX),
             links: AtomicUsize::new(0),
+            outbox,
+            ticket: AtomicU64::new(1),
         }
+    }
+
+    /// Whether what can't be sent now is kept.
+    pub(super) const fn has_outbox(&self) -> bool {
+        self.outbox
     }
 
     pub(super) fn set(&self, status: Status) {
@@ -97,20 +109,29 @@ impl Shared {
     pub(super) async fn enqueue(
         &self,
         queue: mpsc::Sender<Outgoing>,
-        outgoing: Outgoing,
+        body: Bytes,
+        mut conditions: Conditions,
     ) -> Result<(), TopicError> {
         match &*self.status.borrow() {
             Status::Ready => {}
             Status::Stopped(error) => return Err(error.clone()),
             Status::Joining(_) => return Err(TopicError::NotReady),
         }
-        let (len, max) = (outgoing.body().len(), self.max_body.load(Ordering::Relaxed));
+        let (len, max) = (body.len(), self.max_body.load(Ordering::Relaxed));
         if len > max {
             return Err(TopicError::TooLarge { len, max });
+        }
+        if self.outbox {
+            let (taken, outcome) = oneshot::channel();
+            conditions.taken = Some(taken);
+            let outgoing = Outgoing::new(body, conditions);
+            queue.send(outgoing).await.map_err(|_| self.why_stopped())?;
+            return outcome.await.map_err(|_| self.why_stopped())?;
         }
         if self.links.load(Ordering::Relaxed) == 0 {
             return Err(TopicError::NoLink);
         }
+        let outgoing = Outgoing::new(body, conditions);
         queue.send(outgoing).await.map_err(|_| self.why_stopped())
     }
 

@@ -3,6 +3,7 @@
 
 mod door;
 mod frames;
+mod inbox;
 mod newcomers;
 mod outgoing;
 mod outputs;
@@ -36,6 +37,7 @@ use crate::event::{Event, LinkId, Participant, Stats};
 use crate::feed::Writer;
 use crate::store::{Store, StoreError};
 use crate::subscription::{Received, Unverified};
+use inbox::Inbox;
 use newcomers::Newcomer;
 use outgoing::Waiters;
 
@@ -66,6 +68,11 @@ pub(super) struct Bus {
     waiting: Option<Outgoing>,
     /// Who waits for receipts, or for something that the session makes. Most topics have none.
     waiters: Option<Box<Waiters>>,
+    /// Until a link has what was sent.
+    handing: FuturesUnordered<BoxFuture<'static, ()>>,
+    inbox: Option<Box<Inbox>>,
+    /// Whether any link is up, as the session knows.
+    connected: bool,
 
     policy: Policy,
     introductions: Option<mpsc::Sender<Introduction>>,
@@ -112,6 +119,9 @@ impl Bus {
             queue,
             waiting: None,
             waiters: None,
+            handing: FuturesUnordered::new(),
+            inbox: opened.inbox.then(|| Box::new(Inbox::new())),
+            connected: true,
             policy,
             introductions: None,
             newcomers: BTreeMap::new(),
@@ -129,6 +139,10 @@ impl Bus {
             shared,
         };
         bus.measure();
+        bus.look_at_links();
+        let tickets = bus.session.unconfirmed().into_iter().map(|message| message.ticket);
+        let next = tickets.max().map_or(1, |last| last.saturating_add(1));
+        bus.shared.ticket.store(next, Ordering::Relaxed);
         if bus.session.is_ready() {
             bus.shared.set(Status::Ready);
         }
@@ -147,6 +161,8 @@ impl Bus {
             let moved = self.poll_commit(cx)
                 | self.poll_timer(cx)
                 | self.poll_decisions(cx)
+                | self.poll_inbox(cx)
+                | self.poll_handing(cx)
                 | self.poll_queue(cx)
                 | self.poll_links(cx);
             if let Some(error) = self.failed.take() {
@@ -293,12 +309,14 @@ impl Bus {
         self.links.reserve_exact(1);
         self.links.push(link);
         self.measure();
+        self.look_at_links();
     }
 
     pub(super) fn detach(&mut self, id: LinkId) -> Result<(), TopicError> {
         let before = self.links.len();
         self.links.retain(|link| link.id != id);
         self.measure();
+        self.look_at_links();
         if self.links.len() < before { Ok(()) } else { Err(TopicError::NoSuchLink) }
     }
 
@@ -322,9 +340,20 @@ impl Bus {
         link.up = up;
         let event = event(link.id, link.name().to_owned());
         self.tell(event);
+        self.look_at_links();
         if up {
             // Whoever can admit us, or tell us what we missed, may be new on this link.
             let _ = self.input(Input::Command(Command::Introduce));
+        }
+    }
+
+    /// Tells the session whether anybody can hear it.
+    fn look_at_links(&mut self) {
+        let connected = self.links.iter().any(|link| link.up);
+        if connected != self.connected {
+            self.connected = connected;
+            // It never fails.
+            let _ = self.input(Input::Connected(connected));
         }
     }
 

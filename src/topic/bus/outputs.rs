@@ -60,9 +60,15 @@ impl Bus {
 
     fn happened(&mut self, event: protocol::Event) {
         match event {
-            protocol::Event::Message { from, body, id, .. } => {
-                self.stats.received += 1;
-                self.deliver(Received { from, body: body.into(), id });
+            protocol::Event::Message { from, body, id, redelivered, .. } => {
+                let body = Bytes::from(body);
+                if let (Some(inbox), Some(id)) = (&mut self.inbox, id) {
+                    inbox.push(from, body.clone(), id, redelivered);
+                }
+                if !redelivered {
+                    self.stats.received += 1;
+                    self.deliver(Received { from, body, id });
+                }
             }
             protocol::Event::Unverified { claimed, body, .. } => {
                 let message = Unverified { claimed, body: body.into() };
@@ -96,7 +102,17 @@ impl Bus {
             protocol::Event::Confirmed { tickets, by, missing } => {
                 self.confirmed(tickets, by, missing);
             }
-            protocol::Event::Unconfirmed { tickets, by } => self.unconfirmed(tickets, &by),
+            protocol::Event::Unconfirmed { tickets, by } => self.given_up(tickets, &by),
+            protocol::Event::Dropped { tickets, messages } => {
+                self.dropped(&tickets);
+                self.stats.unsent += u64::try_from(messages).unwrap_or(u64::MAX);
+                self.tell(Event::Dropped { messages });
+            }
+            protocol::Event::Sent(tickets) => self.sent(&tickets),
+            protocol::Event::Gap { from, first, last } => {
+                let frames = last.saturating_sub(first).saturating_add(1);
+                self.tell(Event::Gap { from, frames });
+            }
             protocol::Event::Invited(invitation) => self.invited(invitation),
             protocol::Event::PinOffered(pin) => self.pin_offered(pin),
             protocol::Event::Uncertain { from, body, id, .. } => {
