@@ -33,7 +33,8 @@ pub enum Event {
         body: Vec<u8>,
         /// Its name; Classic's messages have none.
         id: Option<MessageId>,
-        /// It was delivered before the last start, and not acknowledged (V2 with an inbox).
+        /// It was kept before the last start, perhaps delivered, and not acknowledged (V2 with an
+        /// inbox).
         redelivered: bool,
     },
     /// Messages of this sender are missing from its order, and are waited for no longer (V2, where

@@ -32,6 +32,11 @@ fn the_corpus_of_operations_ends_on_one_epoch() {
     replay("v2_operations", fuzzed_v2::operations);
 }
 
+#[test]
+fn the_corpus_of_deliveries_loses_nothing() {
+    replay("v2_delivery", fuzzed_v2::delivery::delivery);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
 
@@ -43,5 +48,10 @@ proptest! {
     #[test]
     fn random_operations_end_on_one_epoch(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         fuzzed_v2::operations(&bytes);
+    }
+
+    #[test]
+    fn random_deliveries_lose_nothing(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fuzzed_v2::delivery::delivery(&bytes);
     }
 }

@@ -39,7 +39,8 @@ pub struct Kept<T = Bytes> {
     pub body: T,
     /// Its name, together with its sender's.
     pub id: MessageId,
-    /// It was handed out before, and not acknowledged.
+    /// It was perhaps handed out before, and not acknowledged: by the topic before a restart, or to
+    /// another reader.
     pub redelivered: bool,
     acks: mpsc::Sender<Ack>,
 }

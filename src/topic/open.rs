@@ -73,7 +73,7 @@ impl Opening {
         let time = Time { zero: Instant::now(), clock };
         let known = within(COMMIT, store.load()).await?;
         let (session, max_frame, new) = match choice {
-            Choice::V2(chosen) => v2(chosen, &name, identity, known, &time, &mut *entropy)?,
+            Choice::V2(chosen) => v2(*chosen, &name, identity, known, &time, &mut *entropy)?,
             Choice::Classic(chosen) => classic(chosen, identity, &known, &mut *entropy)?,
         };
         if !new.is_empty() {

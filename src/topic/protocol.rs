@@ -119,7 +119,7 @@ impl sealed::Sealed for V2 {
     }
 
     fn into_choice(self) -> Choice {
-        Choice::V2(self)
+        Choice::V2(Box::new(self))
     }
 }
 
@@ -148,7 +148,7 @@ pub(super) mod sealed {
     /// The protocol that was chosen.
     #[derive(Debug)]
     pub enum Choice {
-        V2(V2),
+        V2(Box<V2>),
         Classic(Classic),
     }
 

@@ -8,7 +8,6 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::crypto::{Digest, PARCEL};
 use super::epoch::{Epochs, Keys};
-use super::members::Member;
 use super::message::Said;
 use super::topic::TopicId;
 use super::wire::{Reader, Write};
@@ -110,9 +109,14 @@ impl Kept {
 }
 
 /// What a parcel is bound to, besides its recipient's KEM key.
-pub(super) fn parcel_info(topic: &TopicId, carrier: &PublicKey, recipient: &Member) -> Vec<u8> {
+pub(super) fn parcel_info(
+    topic: &TopicId,
+    carrier: &PublicKey,
+    recipient: &PublicKey,
+    incarnation: u32,
+) -> Vec<u8> {
     let mut info = Vec::from(PARCEL.as_bytes());
     info.put(topic.as_bytes()).put(carrier.as_bytes());
-    info.put(recipient.public_key().as_bytes()).u32(recipient.incarnation);
+    info.put(recipient.as_bytes()).u32(incarnation);
     info
 }

@@ -28,9 +28,10 @@ use super::joining::{
 use super::kem::{KemSecret, Sealing, Suite, seal};
 use super::message::{Opened, Said};
 use super::operation::{self, Action, NONE, Operation};
+use super::original::{ADDRESS, Original, parcel_info};
 use super::standing::Role;
 use super::topic::{Founding, TopicId};
-use super::wire::Write;
+use super::wire::{Reader, Write};
 use crate::key::SecretBytes;
 use crate::roster::verifying_key;
 use crate::{Identity, PublicKey};
@@ -177,6 +178,10 @@ fn bodies(world: &World) -> Vec<(&'static str, u8, Vec<u8>)> {
     receipt.u40(17).u16(3);
     let mut answer = vec![12; 8];
     answer.u48(1_790_000_000_000);
+    let mut question = vec![1];
+    question.put(&world.held.id[..8]).u32(3).put(&lamp).u40(17).u8(1).u40(14).u40(15);
+    let mut announcement = lamp.to_vec();
+    announcement.u32(2);
     vec![
         ("one message", one, one_body),
         ("a run of three", many, many_body),
@@ -187,6 +192,8 @@ fn bodies(world: &World) -> Vec<(&'static str, u8, Vec<u8>)> {
         ("receipt", kind::RECEIPT, receipt),
         ("time question", kind::TIME_QUESTION, vec![12; 8]),
         ("time answer", kind::TIME_ANSWER, answer),
+        ("question", kind::QUESTION, question),
+        ("announcement", kind::ANSWER, announcement),
     ]
 }
 
@@ -323,11 +330,40 @@ fn joining(world: &World) -> Value {
         "ways": ways })
 }
 
+/// A message of the lamp's that the keeper hands on to a third member.
+fn parcel(world: &World) -> Value {
+    let generation = world.generation();
+    let said = Said { incarnation: 0, counter: 5, kind: 0, body: b"on" };
+    let original = Original {
+        epoch: generation.present.id,
+        sender: world.lamp.id(),
+        incarnation: 0,
+        counter: 5,
+        kind: 0,
+        signature: said.sign(&world.topic, &generation.present, &world.lamp),
+        body: b"on".to_vec(),
+    };
+    let (recipient, kem) = (
+        Identity::from_seed(&[20; 32]).public_key(),
+        KemSecret::from_bytes(Suite::X25519, &[10; 32]),
+    );
+    let info = parcel_info(&world.topic, &world.keeper.public_key(), &recipient, 0);
+    let sealing = Sealing { suite: Suite::X25519, to: &kem.public(), info: &info, psk: None };
+    let mut entropy = ChaCha20Rng::from_seed([21; 32]);
+    let sealed =
+        seal(&sealing, &original.to_bytes(), &world.keeper, &mut entropy).expect("a good key");
+    json!({ "sender_seed": hex(&[2; 32]), "carrier_seed": hex(&[1; 32]),
+        "recipient_seed": hex(&[20; 32]), "kem_private_key": hex(kem.expose()),
+        "hpke_info": hex(&info), "original": hex(&original.to_bytes()),
+        "body": hex(&[&recipient.id().as_bytes()[..8], &sealed].concat()) })
+}
+
 fn all() -> Value {
     let world = World::new();
     json!({
         "about": "Test vectors of String phone V2, docs/PROTOCOL.md §3. All bytes are in hex. \
-            `reply` depends on HPKE's ephemeral key: open it, don't compare it.",
+            `reply`, and a parcel's `body`, depend on HPKE's ephemeral key: open them, don't compare \
+            them.",
         "primitives": primitives(),
         "topic": topic(&world),
         "epochs": epochs(&world),
@@ -335,6 +371,7 @@ fn all() -> Value {
         "messages": messages(&world),
         "spoilt_messages": spoilt_messages(&world),
         "joining": joining(&world),
+        "parcel": parcel(&world),
     })
 }
 
@@ -422,4 +459,21 @@ fn the_replies_of_the_vectors_open_and_are_signed() {
         let key: PublicKey = handover.admitter;
         assert_eq!(key, world.keeper.public_key());
     }
+}
+
+#[test]
+fn the_parcel_of_the_vectors_opens_and_its_sender_signed_what_is_in_it() {
+    let (world, stored) = (World::new(), stored());
+    let vector = &stored["parcel"];
+    let kem = KemSecret::from_bytes(
+        Suite::X25519,
+        unhex(&vector["kem_private_key"])[..].try_into().unwrap(),
+    );
+    let sealed = &unhex(&vector["body"])[ADDRESS..];
+    let opened = kem.open(sealed, &unhex(&vector["hpke_info"]), None).unwrap();
+    assert_eq!(opened[..], unhex(&vector["original"]));
+    let original = Original::read(Reader::new(&opened)).unwrap();
+    let lamp = verifying_key(&world.lamp.public_key()).unwrap();
+    assert!(original.verified(&world.topic, &lamp).is_some());
+    assert_eq!(original.body, b"on");
 }

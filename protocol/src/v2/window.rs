@@ -7,6 +7,8 @@ use super::wire::{Reader, Write};
 
 /// How far behind the highest counter taken another may arrive.
 pub(super) const SPAN: u64 = 2_048;
+/// Gaps farther behind than that, of counters that were not taken and still may be.
+const GAPS: usize = 64;
 /// Counters of which a short digest is remembered.
 const DIGESTS: u64 = 32;
 const OLDER: usize = 31;
@@ -24,7 +26,7 @@ pub(super) enum Seen {
     Other,
     /// Taken.
     Yes,
-    /// Too old to tell.
+    /// So old that nobody knows.
     Old,
 }
 
@@ -38,6 +40,8 @@ pub(super) struct Window {
     recent: u64,
     /// The 1,984 below these; `None` where all were taken, as is usual.
     older: Option<Box<[u64; OLDER]>>,
+    /// Which of those below that were not taken; `None` where there are none, as is usual.
+    gaps: Option<Box<Gaps>>,
     digests: [u16; DIGESTS as usize],
     /// From this counter on the digests are known.
     digests_from: u64,
@@ -49,12 +53,23 @@ pub(super) struct Window {
     late: bool,
 }
 
+/// Counters that were not taken, and still may be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "model", derive(Hash))]
+struct Gaps {
+    /// Below this there were others, and nothing is known.
+    floor: u64,
+    /// Where each begins, and where it ends, the earliest first.
+    list: Vec<(u64, u64)>,
+}
+
 impl Default for Window {
     fn default() -> Self {
         Self {
             next: 0,
             recent: u64::MAX,
             older: None,
+            gaps: None,
             digests: [0; DIGESTS as usize],
             digests_from: 0,
             certain_from: 0,
@@ -75,7 +90,7 @@ impl Window {
             return self.unseen(counter);
         };
         if back > SPAN {
-            return Seen::Old;
+            return self.far_behind(counter);
         }
         if !self.taken(back) {
             return self.unseen(counter);
@@ -100,18 +115,92 @@ impl Window {
 
     /// Whether all from one counter up to another were taken; what is too old to tell counts.
     pub(super) fn took_all(&self, from: u64, to: u64) -> bool {
-        let from = from.max(self.next.saturating_sub(SPAN));
-        to <= self.next && (from..to).all(|counter| self.taken(self.next.saturating_sub(counter)))
+        to <= self.next && self.missing().all(|(first, end)| end <= from || first >= to)
+    }
+
+    /// The counters below [`next`](Self::next) that were not taken and still may be, the latest
+    /// first: where each gap begins, and where it ends.
+    pub(super) fn missing(&self) -> impl Iterator<Item = (u64, u64)> {
+        let whole = self.older.is_none() && self.recent == u64::MAX;
+        let reach = if whole { 0 } else { SPAN.min(self.next) };
+        let mut back = 1;
+        let near = core::iter::from_fn(move || {
+            while back <= reach && self.taken(back) {
+                back = back.saturating_add(1);
+            }
+            let end = self.next.saturating_sub(back).saturating_add(1);
+            let first = back;
+            while back <= reach && !self.taken(back) {
+                back = back.saturating_add(1);
+            }
+            (back > first).then(|| (self.next.saturating_sub(back).saturating_add(1), end))
+        });
+        near.chain(self.gaps.iter().flat_map(|gaps| gaps.list.iter().rev().copied()))
+    }
+
+    fn far_behind(&self, counter: u64) -> Seen {
+        let Some(gaps) = &self.gaps else { return Seen::Yes };
+        if gaps.list.iter().any(|(first, end)| (*first..*end).contains(&counter)) {
+            self.unseen(counter)
+        } else if counter < gaps.floor {
+            Seen::Old
+        } else {
+            Seen::Yes
+        }
+    }
+
+    /// A counter of a gap is taken.
+    fn fill_gap(&mut self, counter: u64) {
+        let Some(gaps) = &mut self.gaps else { return };
+        let split = |(first, end): (u64, u64)| {
+            let around = [(first, counter), (counter.saturating_add(1), end)];
+            let within = (first..end).contains(&counter);
+            if within { around } else { [(first, end), (0, 0)] }
+        };
+        let all = core::mem::take(&mut gaps.list).into_iter();
+        gaps.list = all.flat_map(split).filter(|(first, end)| first < end).collect();
+        self.prune_gaps();
+    }
+
+    /// What was not taken of the counters that get out of the window's reach.
+    fn keep_gaps(&mut self, by: u64) {
+        let reach = self.next.saturating_sub(SPAN);
+        let beyond = self.next.saturating_add(by).saturating_sub(SPAN);
+        let mut gone: Vec<(u64, u64)> = self
+            .missing()
+            .map(|(first, end)| (first.max(reach), end.min(beyond)))
+            .filter(|(first, end)| first < end)
+            .collect();
+        if beyond > self.next {
+            gone.insert(0, (self.next, beyond));
+        }
+        if gone.is_empty() {
+            return;
+        }
+        let gaps = self.gaps.get_or_insert_default();
+        for (first, end) in gone.into_iter().rev() {
+            match gaps.list.last_mut() {
+                Some((_, last)) if *last == first => *last = end,
+                _ => gaps.list.push((first, end)),
+            }
+        }
+        self.prune_gaps();
+    }
+
+    fn prune_gaps(&mut self) {
+        let Some(gaps) = &mut self.gaps else { return };
+        let beyond = gaps.list.len().saturating_sub(GAPS);
+        if let Some((_, end)) = gaps.list.drain(..beyond).next_back() {
+            gaps.floor = end;
+        }
+        if gaps.list.is_empty() && gaps.floor == 0 {
+            self.gaps = None;
+        }
     }
 
     /// Whether a restart left it open if this one was delivered.
     pub(super) const fn is_certain(&self, counter: u64) -> bool {
         counter >= self.certain_from
-    }
-
-    /// The 64 counters below [`next`](Self::next) that were taken, the highest in bit 0.
-    pub(super) const fn recent(&self) -> u64 {
-        self.recent
     }
 
     fn unseen(&self, counter: u64) -> Seen {
@@ -125,7 +214,9 @@ impl Window {
         }
         self.late |= counter < self.stored;
         let back = self.next.saturating_sub(counter);
-        if back <= 64 {
+        if back > SPAN {
+            self.fill_gap(counter);
+        } else if back <= 64 {
             self.recent |= bit(back.saturating_sub(1));
         } else if let Some(older) = &mut self.older {
             let (word, bit) = place(back);
@@ -159,6 +250,10 @@ impl Window {
 
     /// Moves up by `by` counters, none of them taken.
     fn advance(&mut self, by: u64) {
+        let whole = self.older.is_none() && self.recent == u64::MAX;
+        if !whole || by > SPAN {
+            self.keep_gaps(by);
+        }
         self.next = self.next.saturating_add(by);
         let mut left = by.min(SPAN);
         while left > 0 {
@@ -195,6 +290,12 @@ impl Window {
         for word in self.older.iter().flat_map(|older| older.iter()) {
             bytes.u64(*word);
         }
+        if let Some(gaps) = &self.gaps {
+            bytes.u64(gaps.floor).u64(gaps.floor);
+            for (first, end) in &gaps.list {
+                bytes.u64(*first).u64(*end);
+            }
+        }
         bytes
     }
 
@@ -203,7 +304,8 @@ impl Window {
     pub(super) fn from_bytes(bytes: &[u8], every: u32) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let (next, recent) = (reader.u64()?, reader.u64()?);
-        let older = if reader.is_empty() {
+        // 31 words are an odd number of them, gaps an even one.
+        let older = if reader.rest().len().checked_rem(16) == Some(0) {
             None
         } else {
             let mut older = Box::new([0; OLDER]);
@@ -212,6 +314,15 @@ impl Window {
             }
             Some(older)
         };
+        let mut gaps = None;
+        if !reader.is_empty() {
+            let (floor, _) = (reader.u64()?, reader.u64()?);
+            let mut list = Vec::new();
+            while !reader.is_empty() && list.len() < GAPS {
+                list.push((reader.u64()?, reader.u64()?));
+            }
+            gaps = Some(Box::new(Gaps { floor, list }));
+        }
         reader.end()?;
         let uncertain = u64::from(every.saturating_sub(1));
         let certain_from = if uncertain > 0 { next.saturating_add(uncertain) } else { 0 };
@@ -220,6 +331,7 @@ impl Window {
             next,
             recent,
             older,
+            gaps,
             digests,
             digests_from: next,
             certain_from,

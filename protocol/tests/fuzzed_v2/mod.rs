@@ -4,6 +4,7 @@
 //! Under the fuzzer there is no cryptography, so mutations get past authentication; replayed by
 //! `cargo test` there is.
 
+pub(crate) mod delivery;
 #[path = "../v2/house.rs"]
 mod house;
 

@@ -8,7 +8,7 @@ use super::{Cx, Room, records};
 use crate::v2::body::kind;
 use crate::v2::crypto::Digest;
 use crate::v2::message::{SenderHint, sender_hint};
-use crate::v2::original::Kept;
+use crate::v2::original::{Kept, Original};
 use crate::v2::settings::{HistoryLimits, Settings};
 use crate::v2::wire::{Reader, Write};
 use crate::{ParticipantId, Record};
@@ -23,8 +23,8 @@ const PATIENCE: u64 = 3_000;
 const WAITING: usize = 16;
 /// Of one asker, at most one question is answered in so long.
 const INTERVAL: u64 = 1_000;
-/// Bytes of what a question says of a sender.
-const SENDER: usize = 21;
+/// Gaps that a question names of a sender, the latest.
+const GAPS: usize = 16;
 
 /// What is kept, and who asks.
 #[derive(Default)]
@@ -224,17 +224,26 @@ impl Room {
         for (id, step) in readable {
             head.put(id.first_chunk::<8>().unwrap_or(&[0; 8])).u32(step);
         }
-        let room = Self::room_in_frame(&cx.out()).saturating_sub(head.len());
-        let each = room.checked_div(SENDER).unwrap_or(0).max(1);
-        let others = self.members.iter().filter(|(id, _)| **id != self.me);
-        let entries: Vec<(SenderHint, u64, u64)> = others
-            .map(|(id, member)| (sender_hint(*id), member.window.next(), member.window.recent()))
-            .collect();
-        for entries in entries.chunks(each) {
-            let mut body = head.clone();
-            for (hint, next, recent) in entries {
-                body.put(hint).u40(*next).u64(*recent);
+        let room = Self::room_in_frame(&cx.out());
+        let mut bodies = alloc::vec![head.clone()];
+        for (id, member) in self.members.iter().filter(|(id, _)| **id != self.me) {
+            let window = &member.window;
+            let mut entry = Vec::from(sender_hint(*id));
+            let gaps: Vec<(u64, u64)> = window.missing().take(GAPS).collect();
+            entry.u40(window.next()).u8(u8::try_from(gaps.len()).unwrap_or(0));
+            for (first, end) in gaps {
+                entry.u40(first).u40(end);
             }
+            let full =
+                bodies.last().is_none_or(|last| last.len().saturating_add(entry.len()) > room);
+            if full {
+                bodies.push(head.clone());
+            }
+            if let Some(last) = bodies.last_mut() {
+                last.put(&entry);
+            }
+        }
+        for body in bodies {
             self.send(kind::QUESTION, &body, &mut cx.out());
         }
     }
@@ -280,15 +289,19 @@ impl Room {
         for _ in 0..count {
             reads.push((reader.array()?, reader.u32()?));
         }
-        (reader.rest().len().checked_rem(SENDER) == Some(0)).then_some(())?;
-        if cx.settings.history.is_none() {
-            return Some(());
-        }
         let mut has = BTreeMap::new();
         while !reader.is_empty() {
-            let (hint, next, recent): (SenderHint, _, _) =
-                (reader.array()?, reader.u40()?, reader.u64()?);
-            has.insert(hint, (next, recent));
+            let (hint, next, count): (SenderHint, _, _) =
+                (reader.array()?, reader.u40()?, reader.u8()?);
+            // From there on it has nothing.
+            let mut gaps = alloc::vec![(next, u64::MAX)];
+            for _ in 0..count {
+                gaps.push((reader.u40()?, reader.u40()?));
+            }
+            has.insert(hint, gaps);
+        }
+        if cx.settings.history.is_none() {
+            return Some(());
         }
         let answered = self.history.answered.get(&from).copied();
         if answered.is_some_and(|at| at.saturating_add(INTERVAL) > cx.now) {
@@ -311,17 +324,18 @@ impl Room {
     }
 
     /// What we keep that is not in somebody's windows, the earliest first.
-    fn lacking(&self, asker: ParticipantId, has: &BTreeMap<SenderHint, (u64, u64)>) -> Vec<u64> {
+    fn lacking(
+        &self,
+        asker: ParticipantId,
+        gaps: &BTreeMap<SenderHint, Vec<(u64, u64)>>,
+    ) -> Vec<u64> {
         let lacks = |kept: &Kept| {
-            let original = &kept.original;
-            let known = has.get(&sender_hint(original.sender));
-            known.is_some_and(|(next, recent)| match next.checked_sub(original.counter) {
-                None | Some(0) => true,
-                Some(back) if back <= 64 => (recent >> back.saturating_sub(1)) & 1 == 0,
-                Some(_) => false,
-            })
+            let Original { sender, counter, .. } = kept.original;
+            let gaps = gaps.get(&sender_hint(sender));
+            let mut gaps = gaps.into_iter().flatten();
+            sender != asker && gaps.any(|(first, end)| (*first..*end).contains(&counter))
         };
-        let kept = self.history.kept.iter().filter(|(_, (kept, _))| kept.original.sender != asker);
+        let kept = self.history.kept.iter();
         kept.filter(|(_, (kept, _))| lacks(kept)).map(|(number, _)| *number).collect()
     }
 

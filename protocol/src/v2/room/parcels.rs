@@ -15,7 +15,8 @@ impl Room {
     pub(super) fn send_parcel(&mut self, to: ParticipantId, original: &Original, cx: &mut Cx<'_>) {
         let Some(member) = self.members.get(&to) else { return };
         let Some((_, key)) = &member.kem else { return };
-        let info = parcel_info(&self.topic, &cx.identity.public_key(), member);
+        let (recipient, carrier) = (member.public_key(), cx.identity.public_key());
+        let info = parcel_info(&self.topic, &carrier, &recipient, member.incarnation);
         let sealing = Sealing { suite: self.suite, to: key, info: &info, psk: None };
         let Some(sealed) = seal(&sealing, &original.to_bytes(), cx.identity, cx.entropy) else {
             return;
@@ -39,7 +40,12 @@ impl Room {
         if address != sender_hint(self.me) {
             return Ok(());
         }
-        let original = self.open_parcel(carrier, reader.rest()).ok_or(Refusal::BadProof)?;
+        let Some(original) = self.open_parcel(carrier, reader.rest()) else {
+            // Whoever sealed it may know an older key of ours.
+            let soon = cx.after(cx.settings.timing.ask_ms);
+            self.kem.repeat_at.get_or_insert(soon);
+            return Err(Refusal::BadProof);
+        };
         if original.kind > kind::LAST_APPLICATION || original.sender == self.me {
             return Err(Refusal::NotAllowed);
         }
@@ -67,7 +73,8 @@ impl Room {
 
     fn open_parcel(&self, carrier: ParticipantId, sealed: &[u8]) -> Option<Original> {
         let (me, carrier) = (self.members.get(&self.me)?, self.members.get(&carrier)?);
-        let info = parcel_info(&self.topic, &carrier.public_key(), me);
+        let (recipient, carrier) = (me.public_key(), carrier.public_key());
+        let info = parcel_info(&self.topic, &carrier, &recipient, me.incarnation);
         let keys = [self.kem.current.as_ref(), self.kem.past.as_ref().map(|(key, _)| key)];
         let opened = keys.into_iter().flatten().find_map(|key| key.open(sealed, &info, None))?;
         Original::read(Reader::new(&opened))

@@ -9,7 +9,6 @@ use crate::v2::body::kind;
 use crate::v2::message::{SenderHint, sender_hint};
 use crate::v2::original::Kept;
 use crate::v2::settings::OutboxLimits;
-use crate::v2::window::SPAN;
 use crate::v2::wire::{Reader, Write};
 use crate::{CommandError, Event, ParticipantId, Record, Unconfirmed};
 
@@ -21,8 +20,6 @@ const AWAITED_LONG: usize = 1_024;
 const RECEIPT: usize = 15;
 /// How long receipts are awaited, without an outbox.
 const PATIENCE: u64 = 600_000;
-/// Counters that others may have seen in the meantime: beyond, they would refuse it as too old.
-const REACH: u64 = SPAN - 128;
 /// Before a frame is sent again for the first time; twice as long each further time.
 const FIRST_RESEND: u64 = 2_000;
 const LAST_RESEND: u64 = 300_000;
@@ -232,11 +229,10 @@ impl Room {
     pub(super) fn receipt_timers(&mut self, cx: &mut Cx<'_>) {
         let age = cx.settings.outbox.map_or(PATIENCE, |outbox| outbox.age_ms);
         let (until, first) = (cx.after(age), cx.after(FIRST_RESEND));
-        let reach = self.counter.next().saturating_sub(REACH);
         let (mut over, mut again) = (Vec::new(), Vec::new());
         for (counter, awaited) in &mut self.receipts.awaited {
             let (until, next) = *awaited.times.get_or_insert((until, first));
-            if until <= cx.now || *counter < reach {
+            if until <= cx.now {
                 over.push(*counter);
             } else if next <= cx.now && self.connected && again.len() < BURST {
                 again.push(*counter);
