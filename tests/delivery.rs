@@ -305,7 +305,8 @@ fn handed_means_that_a_link_has_it() -> Test {
             attach(&phone, pair.hub.port("phone")).await
         };
         let (handed, attached) = futures::join!(handed.into_future(), attached);
-        (handed?, attached?);
+        handed?;
+        attached?;
         assert_eq!(next(&mut heard).await.body, "on");
         Ok(())
     })
