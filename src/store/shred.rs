@@ -2,13 +2,11 @@
 //! system allows: one that copies on write, a snapshot, or worn flash keeps what was there.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-
-const ZEROS: [u8; 4096] = [0; 4096];
 
 /// Gives the file that is about to be replaced a second name, if there is one, so that it can still
 /// be overwritten afterwards, whenever this process ends.
@@ -39,18 +37,15 @@ pub(crate) fn shred_old(path: &Path) -> Result<(), StoreError> {
 
 /// Overwrites this file, and removes it.
 pub(crate) fn shred(path: &Path) -> io::Result<()> {
-    overwrite(&mut OpenOptions::new().write(true).open(path)?)?;
+    overwrite(&OpenOptions::new().write(true).open(path)?)?;
     fs::remove_file(path)
 }
 
-/// Overwrites all of this file from where it stands, and waits until that is on the disk.
-pub(crate) fn overwrite(file: &mut File) -> io::Result<()> {
-    let mut left = file.metadata()?.len();
-    while left > 0 {
-        let part = usize::try_from(left).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
-        file.write_all(ZEROS.get(..part).unwrap_or(&ZEROS))?;
-        left = left.saturating_sub(part as u64);
-    }
+/// Overwrites all of this file, in place, and waits until that is on the disk.
+pub(crate) fn overwrite(mut file: &File) -> io::Result<()> {
+    file.rewind()?;
+    let length = file.metadata()?.len();
+    io::copy(&mut io::repeat(0).take(length), &mut file)?;
     file.sync_all()
 }
 

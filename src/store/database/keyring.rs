@@ -61,8 +61,8 @@ impl Lock {
     }
 
     /// Leaves nothing of the keys.
-    pub(super) fn destroy(mut self) -> Result<(), StoreError> {
-        let destroyed = shred::overwrite(&mut self.file).and_then(|()| self.file.set_len(0));
+    pub(super) fn destroy(self) -> Result<(), StoreError> {
+        let destroyed = shred::overwrite(&self.file).and_then(|()| self.file.set_len(0));
         destroyed.and_then(|()| self.file.sync_all()).map_err(|error| self.io(error))
     }
 
@@ -137,8 +137,9 @@ impl Keyring {
         let lock = &self.lock;
         let head = [MAGIC.as_slice(), &self.store.id, self.store.check.as_slice()].concat();
         let sum = checksum(&head).to_le_bytes();
-        // The old ones first, or a slot of theirs could be taken for ours.
-        lock.file.set_len(0).and_then(|()| lock.file.set_len(3 * BLOCK)).map_err(|e| lock.io(e))?;
+        // What a process left that had no time to end may have sealed something.
+        let cleared = shred::overwrite(&lock.file).and_then(|()| lock.file.set_len(3 * BLOCK));
+        cleared.map_err(|error| lock.io(error))?;
         self.put(self.at, &self.wrapping)?;
         lock.write(0, &[head.as_slice(), &sum].concat())?;
         sync_folder(&lock.path).map_err(|error| lock.io(error))

@@ -435,6 +435,23 @@ fn a_store_that_is_destroyed_leaves_nothing() {
     assert_eq!(place.open().load().unwrap(), []);
 }
 
+/// Written by the first release with databases. It must open in every later one: never change
+/// these files.
+#[test]
+fn a_database_of_the_first_release_opens() {
+    let place = Place::new();
+    let files = [
+        (place.path(), include_bytes!("first-release.topic").as_slice()),
+        (place.keys(), include_bytes!("first-release.topic.keys").as_slice()),
+    ];
+    for (path, bytes) in files {
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    }
+    let wanted = [Record::put("a key", 1, b"a value"), Record::put("another", 300, &[0, 255, 10])];
+    assert_eq!(place.open().load().unwrap(), wanted);
+}
+
 #[test]
 fn behind_a_symbolic_link_the_target_is_the_store() {
     let (place, link) = (Place::new(), Place::new());
