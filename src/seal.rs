@@ -2,7 +2,6 @@
 //! is the protocol's.
 
 use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, Tag, XChaCha20Poly1305};
-use orion::hazardous::mac::blake2b;
 use zeroize::Zeroizing;
 
 pub(crate) type Key = Zeroizing<[u8; 32]>;
@@ -38,7 +37,10 @@ pub(crate) fn open(
 }
 
 /// Keyed BLAKE2b-256 of a label and what follows it.
+#[cfg(any(feature = "redb", test))]
 pub(crate) fn derive(key: &Key, label: &str, about: &[u8]) -> Key {
+    use orion::hazardous::mac::blake2b;
+
     let mut out = Zeroizing::new([0; 32]);
     // It fails only for keys of other lengths, and beyond 2^64 bytes, which no slice holds.
     let tag = blake2b::SecretKey::try_from(key.as_slice()).and_then(|key| {

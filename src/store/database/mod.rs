@@ -25,7 +25,8 @@ use opening::Open;
 ///
 /// The database is the file that is named, and `NAME.keys` beside it holds its wrapping key: one is
 /// nothing without the other. To back a store up, copy both, and the key file, while nobody has it
-/// open. One store at a time has them open, until it is dropped.
+/// open. One store at a time has them open, until it is dropped; each of some hundred that a process
+/// has open takes two file descriptors and some 70 KiB of memory.
 ///
 /// What the disk shows is how many records there are, how large they are, and when which of them
 /// change; not their names, nor their values. Once [`erase`](Store::erase) has returned, what was
