@@ -135,7 +135,8 @@ pub fn open(path: impl AsRef<Path>, passphrase: Option<&Passphrase>) -> Result<K
 ///
 /// As [`open`].
 pub fn load_or_create(path: impl AsRef<Path>) -> Result<Identity, TopicError> {
-    Ok(open(path, None)?.identity)
+    let path = path.as_ref();
+    load(path)?.map_or_else(|| Ok(open(path, None)?.identity), Ok)
 }
 
 /// The identity in this file, which is only read; `None` if there is no such file.

@@ -42,6 +42,16 @@ fn a_key_file_of_an_earlier_release_keeps_its_identity_and_gains_a_storage_key()
 }
 
 #[test]
+fn a_key_file_of_an_earlier_release_that_can_not_be_written_still_gives_its_identity() {
+    let (folder, path) = place();
+    old_file(&path);
+    // Where a new file would have to be made, a folder is in the way.
+    fs::create_dir(folder.path().join(format!("me.key.{}.new", std::process::id()))).unwrap();
+    assert!(open(&path, None).is_err());
+    assert_eq!(load_or_create(&path).unwrap().id(), Identity::from_seed(&[7; 32]).id());
+}
+
+#[test]
 fn of_many_that_open_an_old_key_file_at_once_all_get_the_same_storage_key() {
     let (_folder, path) = place();
     old_file(&path);
@@ -106,6 +116,8 @@ fn what_a_process_left_that_ended_while_it_saved_is_overwritten_by_the_next() {
 
     // It ended before the file was replaced: the other name is of the file itself.
     fs::hard_link(&path, &old).unwrap();
+    assert!(same(&open(&path, None).unwrap(), &keys));
+    save(&path, &keys, None).unwrap();
     assert!(same(&open(&path, None).unwrap(), &keys));
     assert_eq!(count(), 1);
 

@@ -14,25 +14,30 @@ pub(crate) fn keep_old(path: &Path) -> Result<(), StoreError> {
     shred_old(path)?;
     let path = target(path);
     match fs::hard_link(&path, old(&path)) {
+        // It has the name from an earlier try.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         kept => kept.map_err(|error| StoreError::Io { path, error }),
     }
 }
 
-/// Overwrites and removes what [`keep_old`] kept, once the file has been replaced.
+/// Overwrites and removes what [`keep_old`] kept, if the file has been replaced. Otherwise it is but
+/// another name of the file, and whoever gave it that may be about to replace it.
 pub(crate) fn shred_old(path: &Path) -> Result<(), StoreError> {
     let path = target(path);
     let old = old(&path);
     let Ok(kept) = fs::metadata(&old) else { return Ok(()) };
     let io = |error| StoreError::Io { path: old.clone(), error };
-    let shredded = match fs::metadata(&path) {
-        // It was not replaced: this is but another name of it.
-        Ok(now) if (now.dev(), now.ino()) == (kept.dev(), kept.ino()) => fs::remove_file(&old),
-        Ok(_) => shred(&old),
-        // The last copy of something is nobody's to destroy.
-        Err(_) => Ok(()),
-    };
-    shredded.map_err(io)
+    // The last copy of something is nobody's to destroy.
+    let Ok(now) = fs::metadata(&path) else { return Ok(()) };
+    if (now.dev(), now.ino()) == (kept.dev(), kept.ino()) {
+        return Ok(());
+    }
+    match shred(&old) {
+        // Somebody else did the same just now.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        shredded => shredded.map_err(io),
+    }
 }
 
 /// Overwrites this file, and removes it.

@@ -16,7 +16,7 @@ impl Home {
 
     /// The keys of whoever lives here, if anybody does yet.
     pub(crate) fn keys(&self, passphrase: Option<&Passphrase>) -> Result<Option<Keys>, TopicError> {
-        if !self.key_file().exists() {
+        if matches!(self.key_file().try_exists(), Ok(false)) {
             return Ok(None);
         }
         keyfile::open(self.key_file(), passphrase).map(Some)

@@ -205,7 +205,7 @@ impl Keyring {
         let number = wrapping.number.to_le_bytes();
         let about = [self.store.id.as_slice(), &number].concat();
         let sealed = seal::seal(&self.store.slots, &nonce, &about, wrapping.key.as_slice());
-        let sealed = sealed.unwrap_or_default();
+        let sealed = sealed.ok_or_else(|| self.lock.damaged("no key can be sealed for it"))?;
         self.lock.write(at.offset(), &[number.as_slice(), &nonce, &sealed].concat())
     }
 
