@@ -67,6 +67,7 @@ pub mod keyfile;
 mod payload;
 mod relay;
 mod runtime;
+mod seal;
 pub mod store;
 mod subscription;
 mod topic;

@@ -8,7 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{SinkExt, StreamExt};
+#[cfg(feature = "redb")]
+use stringphone::keyfile::StorageKey;
 use stringphone::memory::Hub;
+#[cfg(feature = "redb")]
+use stringphone::store::DatabaseStore;
 use stringphone::store::{FileStore, MemoryStore, Record, RestoreError, Store, StoreError};
 use stringphone::transport::{ChannelName, Channels, Frame, Transport};
 use stringphone::{Admission, Carrier, Topic, TopicError, TopicHandle};
@@ -22,6 +26,11 @@ const HOUR: Duration = Duration::from_secs(3600);
 async fn every_store_keeps_what_stores_must() -> Test {
     let folder = tempfile::tempdir()?;
     stringphone::store::conformance::run(|| FileStore::new(folder.path().join("file"))).await?;
+    #[cfg(feature = "redb")]
+    {
+        let (file, key) = (folder.path().join("database"), StorageKey::generate()?);
+        stringphone::store::conformance::run(|| DatabaseStore::new(&file, &key)).await?;
+    }
     let shared = Lasting::default();
     stringphone::store::conformance::run(|| shared.clone()).await?;
     Ok(())
@@ -37,7 +46,17 @@ async fn the_suite_refuses_a_store_that_forgets() {
 #[tokio::test]
 async fn a_restart_goes_on_where_it_stopped() -> Test {
     let folder = tempfile::tempdir()?;
-    let store = |name: &str| FileStore::new(folder.path().join(name));
+    restart(|name| FileStore::new(folder.path().join(name))).await
+}
+
+#[cfg(feature = "redb")]
+#[tokio::test]
+async fn a_restart_goes_on_where_it_stopped_with_a_database() -> Test {
+    let (folder, key) = (tempfile::tempdir()?, StorageKey::generate()?);
+    restart(|name| DatabaseStore::new(folder.path().join(name), &key)).await
+}
+
+async fn restart<S: Store>(store: impl Fn(&str) -> S) -> Test {
     let open = || async {
         let hub = Hub::new();
         let founder =

@@ -67,6 +67,8 @@ impl From<TopicError> for Failure {
                  needs a new invitation: `stringphone join` asks for it"
                     .into()
             }
+            // It says itself what failed.
+            TopicError::Store(error) => error.to_string(),
             TopicError::Unsent { messages } => {
                 format!("messages not sent: {messages}; a link was down, or took nothing")
             }

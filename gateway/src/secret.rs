@@ -72,6 +72,11 @@ pub(crate) fn refuse_in(arguments: impl Iterator<Item = OsString>) -> Result<(),
              there. Take this one as seen, have a new one made, and {instead}"
         )))
     };
+    let mut standing = standing(&arguments);
+    if standing.next() == Some("passphrase") && standing.next().is_some() {
+        let instead = "type it when `stringphone passphrase` asks, or give it with --new-file PATH";
+        return refused("a passphrase", instead);
+    }
     for argument in &arguments {
         if is_invitation(argument) {
             let instead = "give it to `stringphone join` when that asks, on standard input, or \
@@ -91,6 +96,15 @@ pub(crate) fn refuse_in(arguments: impl Iterator<Item = OsString>) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// What is no option and, as far as commands about passphrases go, no option's value.
+fn standing(arguments: &[Zeroizing<String>]) -> impl Iterator<Item = &str> {
+    let before = [""].into_iter().chain(arguments.iter().map(|argument| argument.as_str()));
+    let valued = ["--home", "--passphrase-file", "--new-file"];
+    before.zip(arguments).filter_map(move |(before, argument)| {
+        (!argument.starts_with('-') && !valued.contains(&before)).then_some(argument.as_str())
+    })
 }
 
 fn is_invitation(argument: &str) -> bool {
@@ -199,6 +213,8 @@ mod tests {
             &["up", "--via=mqtt://me:hunter2@broker"],
             &["join", "home", "mqtt://me:hunter2@broker"],
             &["relay", "home", "--peer=mqtt://me:hunter2@broker"],
+            &["passphrase", "hunter2"],
+            &["--home", "/home", "passphrase", "--json", "hunter2"],
         ] {
             assert!(refused(wrong), "{wrong:?}");
         }
@@ -208,6 +224,8 @@ mod tests {
             &["join", "--pin"],
             &["join", "--pin-file", "/run/pin", "hub:7000"],
             &["send", "call stringphone: v2"],
+            &["passphrase", "--new-file", "/run/new", "--home", "/home"],
+            &["evict", "passphrase", "home"],
             &["send", "http://me:hunter2@printer"],
             &["up", "--via", "mqtt://me@broker:1883/a@b"],
         ] {

@@ -44,6 +44,8 @@ pub async fn run<S: Store>(mut open: impl FnMut() -> S) -> Result<(), StoreError
     expect(&mut store, &[&a], "of several records of one key the last counts").await?;
     store.commit(Vec::new()).await?;
     expect(&mut store, &[&a], "an empty batch changes nothing").await?;
+    store.erase().await?;
+    expect(&mut store, &[&a], "erasing what is gone loses no record").await?;
 
     let empty = Record::put("a", 0, b"");
     let long = Record::put("k".repeat(64), u16::MAX, &vec![7; 100_000]);

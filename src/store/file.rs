@@ -3,7 +3,7 @@
 //! Layout: the line `stringphone store 1`, a CRC-32C of the rest (4 bytes, little-endian), and the
 //! records as bincode. The file is replaced, never changed: a crash leaves the old one or the new.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -13,16 +13,21 @@ use serde::{Deserialize, Serialize};
 use stringphone_protocol::Record;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{MemoryStore, Store, StoreError};
+use super::{MemoryStore, Store, StoreError, off_the_actor, shred};
 use crate::codec;
 
-const MAGIC: &[u8] = b"stringphone store 1\n";
+pub(super) const MAGIC: &[u8] = b"stringphone store 1\n";
 /// The largest file: some 100,000 participants, and the bound on what a wrong file makes us read.
 const LIMIT: usize = 16 << 20;
 /// Others may neither read nor write.
 const OTHERS: u32 = 0o077;
 
-/// Records in a file of mode 0600, replaced atomically at each commit.
+/// Records in a file of mode 0600, replaced atomically at each commit: for a few records that
+/// seldom change, and for those who want no database.
+///
+/// They are not encrypted. What was overwritten or deleted stays on the disk in blocks that are
+/// free, until something else is written there: `erase` can do nothing about it. Where that matters,
+/// use a `DatabaseStore`, or a disk that is encrypted.
 ///
 /// ```
 /// use stringphone::store::{FileStore, Record, Store};
@@ -77,30 +82,21 @@ impl FileStore {
         }
     }
 
-    /// Runs file work where it may block.
-    async fn off_the_actor<T: Send + 'static>(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let mut store = Self { path: self.path.clone(), held: self.held.take() };
-        let worked = tokio::task::spawn_blocking(move || {
-            let result = work(&mut store);
-            (store, result)
-        });
-        let (store, result) = worked.await.map_err(|error| StoreError::Other(error.into()))?;
-        *self = store;
-        result
+    fn take(&mut self) -> Self {
+        Self { path: self.path.clone(), held: self.held.take() }
     }
 }
 
 #[async_trait]
 impl Store for FileStore {
     async fn load(&mut self) -> Result<Vec<Record>, StoreError> {
-        self.off_the_actor(Self::load_now).await
+        let taken = self.take();
+        off_the_actor(self, taken, Self::load_now).await
     }
 
     async fn commit(&mut self, batch: Vec<Record>) -> Result<(), StoreError> {
-        self.off_the_actor(|store| store.commit_now(batch)).await
+        let taken = self.take();
+        off_the_actor(self, taken, |store| store.commit_now(batch)).await
     }
 }
 
@@ -120,7 +116,7 @@ impl Drop for Stored {
 }
 
 /// The records of the file, none if there is no file.
-fn read(path: &Path) -> Result<Vec<Record>, StoreError> {
+pub(super) fn read(path: &Path) -> Result<Vec<Record>, StoreError> {
     let io = |error| StoreError::Io { path: path.into(), error };
     let file = match File::open(path) {
         Ok(file) => file,
@@ -128,10 +124,7 @@ fn read(path: &Path) -> Result<Vec<Record>, StoreError> {
         Err(error) => return Err(io(error)),
     };
     let metadata = file.metadata().map_err(io)?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & OTHERS != 0 {
-        return Err(StoreError::Permissions { path: path.into(), mode });
-    }
+    refuse_shared(path, &metadata)?;
     let len = within_limit(path, metadata.len())?;
     // With room for all of it from the start: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(len.saturating_add(1)));
@@ -146,6 +139,16 @@ fn read(path: &Path) -> Result<Vec<Record>, StoreError> {
     let stored: Vec<Stored> =
         codec::decode::<_, LIMIT>(body).map_err(|error| damaged(error.to_string()))?;
     Ok(stored.iter().map(|s| Record::put(s.key.as_str(), s.version, &s.value)).collect())
+}
+
+/// Refuses a file that others can read or write.
+pub(super) fn refuse_shared(path: &Path, found: &Metadata) -> Result<(), StoreError> {
+    let mode = found.permissions().mode() & 0o777;
+    if mode & OTHERS == 0 {
+        Ok(())
+    } else {
+        Err(StoreError::Permissions { path: path.into(), mode })
+    }
 }
 
 fn within_limit(path: &Path, len: u64) -> Result<usize, StoreError> {
@@ -181,16 +184,13 @@ fn write(path: &Path, records: &[Record], place: Place) -> Result<(), StoreError
         .map_err(|error| StoreError::Io { path: path.into(), error })
 }
 
-fn checksum(bytes: &[u8]) -> u32 {
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
     crc::Crc::<u32>::new(&crc::CRC_32_ISCSI).checksum(bytes)
 }
 
 fn replace(path: &Path, parts: &[&[u8]], place: Place) -> io::Result<()> {
-    // Behind a symbolic link it is the target that is replaced.
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.new", std::process::id()));
-    let beside = PathBuf::from(beside);
+    let path = &shred::target(path);
+    let beside = shred::beside(path, &format!(".{}.new", std::process::id()));
     // What an earlier try left there is nobody's, and may have another mode.
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -207,7 +207,11 @@ fn replace(path: &Path, parts: &[&[u8]], place: Place) -> io::Result<()> {
         let removed = fs::remove_file(&beside);
         placed.and(removed)?;
     }
-    // The new name is safe only once its folder is.
+    sync_folder(path)
+}
+
+/// The new name of a file is safe only once its folder is.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -7,7 +7,8 @@ use super::{Store, StoreError};
 
 /// Records in memory: for tests, simulations and topics that need not last.
 ///
-/// A clone is a copy of what is stored at that moment, as a backup would be.
+/// A clone is a copy of what is stored at that moment, as a backup would be. What is overwritten or
+/// deleted is wiped at once.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     // Ordered by key. No map: most topics have five records or so, and a map's smallest node is

@@ -2,8 +2,11 @@
 //! protocol's business.
 
 pub mod conformance;
+#[cfg(feature = "redb")]
+mod database;
 mod file;
 mod memory;
+pub(crate) mod shred;
 
 use std::io;
 use std::path::PathBuf;
@@ -13,6 +16,8 @@ use async_trait::async_trait;
 pub use stringphone_protocol::{Record, RestoreError};
 use tokio::time::timeout;
 
+#[cfg(feature = "redb")]
+pub use database::DatabaseStore;
 pub use file::FileStore;
 pub use memory::MemoryStore;
 
@@ -38,6 +43,17 @@ pub trait Store: Send + 'static {
     ///
     /// [`StoreError`] where nothing of the batch was written.
     async fn commit(&mut self, batch: Vec<Record>) -> Result<(), StoreError>;
+
+    /// Makes what was overwritten or deleted unreadable, as far as this store can: what a thief of
+    /// the storage must not find. A topic calls it now and then after commits. Stores that can't do
+    /// anything about it do nothing, and say so.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where it may still be readable. The records are as they were.
+    async fn erase(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// How long a topic waits for its store, before it stops: what hangs in a store holds up whatever
@@ -49,6 +65,21 @@ pub(crate) async fn within<T>(
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     timeout(limit, work).await.unwrap_or(Err(StoreError::Timeout { after: limit }))
+}
+
+/// Runs file work where it may block, on what was taken out of the store, which is put back.
+async fn off_the_actor<S: Send + 'static, T: Send + 'static>(
+    store: &mut S,
+    mut taken: S,
+    work: impl FnOnce(&mut S) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let worked = tokio::task::spawn_blocking(move || {
+        let result = work(&mut taken);
+        (taken, result)
+    });
+    let (taken, result) = worked.await.map_err(|error| StoreError::Other(error.into()))?;
+    *store = taken;
+    result
 }
 
 /// What can go wrong with a store.
@@ -73,6 +104,50 @@ pub enum StoreError {
         path: PathBuf,
         /// Its mode bits.
         mode: u32,
+    },
+    /// Somebody else has the store open: another process, or another topic of this one.
+    #[error(
+        "{path} is in use, by another process or another topic of this one: stop that one first, \
+         or give this one a file of its own"
+    )]
+    Locked {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The store was written under another key.
+    #[error("{path} was written under another key: open it with the key file that belongs to it")]
+    WrongKey {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Of several files that belong together, one is not there.
+    #[error(
+        "{path} is missing, and {beside} is nothing without it: restore both from one backup, or \
+         remove that one as well to begin anew"
+    )]
+    Missing {
+        /// Which file.
+        path: PathBuf,
+        /// The file that needs it.
+        beside: PathBuf,
+    },
+    /// The file was written by a later release.
+    #[error("{path} was written by a later release; upgrade to read it")]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The key file is sealed, and no passphrase was given.
+    #[error("{path} is sealed with a passphrase, and none was given")]
+    PassphraseNeeded {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The key file is sealed with another passphrase.
+    #[error("this is not the passphrase of {path}")]
+    WrongPassphrase {
+        /// Which file.
+        path: PathBuf,
     },
     /// The file is not a store of this project.
     #[error("{path} is no store of String phone")]

@@ -29,6 +29,16 @@ pub(crate) struct Init {
 }
 
 #[derive(Args)]
+pub(crate) struct Passphrase {
+    /// Have no passphrase any more
+    #[arg(long, conflicts_with = "new_file")]
+    pub(crate) remove: bool,
+    /// Read the new one from this file, which nobody else may read, instead of asking for it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) new_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
 pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) protocol: Protocol,

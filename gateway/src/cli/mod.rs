@@ -10,7 +10,9 @@ use stringphone::PublicKey;
 
 use crate::via;
 
-pub(crate) use args::{Init, Invite, Join, Listen, Member, Place, Relay, Send, TopicArg, Up, Who};
+pub(crate) use args::{
+    Init, Invite, Join, Listen, Member, Passphrase, Place, Relay, Send, TopicArg, Up, Who,
+};
 
 const EXIT_CODES: &str = "\
 First session. One device is up:
@@ -47,6 +49,12 @@ pub(crate) struct Cli {
     /// ~/.local/state/stringphone. One process owns a home; others speak to it.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
+    /// Read the passphrase of the home from this file, which nobody else may read
+    ///
+    /// A home that is made is sealed with it from the beginning. Without this it is asked for at the
+    /// terminal, where one is needed.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) passphrase_file: Option<PathBuf>,
     /// Say everything as one JSON object a line, for scripts
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -108,6 +116,17 @@ pub(crate) enum Command {
     Init(Init),
     /// Tell who lives in this home
     Whoami,
+    /// Seal the keys of this home with a passphrase, or change it, or remove it
+    ///
+    /// Without it, whoever has the files of this home is this device, and reads what it stores. From
+    /// then on it is asked for whenever this home is opened, or read from --passphrase-file. There
+    /// is no way back to what is sealed with a passphrase that was forgotten.
+    #[command(after_help = "\
+Examples:
+  stringphone passphrase
+  stringphone passphrase --passphrase-file /run/old --new-file /run/new
+  stringphone passphrase --remove")]
+    Passphrase(Passphrase),
     /// Bring a topic up, for others to join
     ///
     /// Makes whatever is missing: home, identity, topic. Asks about newcomers without an invitation

@@ -71,14 +71,13 @@ impl Access {
 impl Here {
     async fn open(app: &App<'_>, command: &str, topic: Option<&str>) -> Result<Self, Failure> {
         let lock = app.home.lock(command)?;
-        let identity = app.home.identity()?;
-        let identity = identity.ok_or_else(|| app.home.empty())?;
+        let keys = app.keys().await?.ok_or_else(|| app.home.empty())?;
         let config = app.home.config()?;
         let (topic, how) = match topic {
             Some(topic) => config.topic(topic).ok_or_else(|| app.home.unknown(topic))?,
             None => config.current().ok_or_else(|| app.home.without_topic())?,
         };
-        let node = Node::start(&app.home, Plan::new(topic, identity, how)).await?;
+        let node = Node::start(&app.home, Plan::new(topic, keys, how)).await?;
         Ok(Self { node, how: how.clone(), lock })
     }
 

@@ -1,4 +1,5 @@
-//! Asks for an invitation, or a PIN. Not here: what becomes of them.
+//! Asks for secrets: an invitation, a PIN, and what others want typed. Not here: what becomes of
+//! them.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -56,6 +57,15 @@ where
     if !at_terminal() {
         return Err(Failure::failed(nothing));
     }
+    at_prompt(app, prompt, parse).await
+}
+
+/// Asks at the terminal, without showing what is typed, until it can be read; a few times.
+pub(super) async fn at_prompt<T>(
+    app: &App<'_>,
+    prompt: &str,
+    parse: impl Fn(Zeroizing<String>) -> Result<T, String>,
+) -> Result<T, Failure> {
     let mut tries = 1;
     loop {
         let unseen = Unseen::begin();

@@ -14,35 +14,34 @@ pub(super) async fn init(app: &App<'_>, args: Init) -> Result<(), Failure> {
     if let Some(topic) = args.topic {
         return found(app, &topic, args.protocol.classic).await;
     }
-    let identity = match app.home.identity()? {
-        Some(identity) => identity,
+    let keys = match app.keys().await? {
+        Some(keys) => keys,
         None => {
             let lock = app.home.lock("init")?;
-            app.home.identity_or_new(&lock)?
+            app.keys_or_new(&lock).await?
         }
     };
-    tell(app, &identity).await
+    tell(app, &keys.identity).await
 }
 
 /// Founds a topic that is not brought up yet.
 async fn found(app: &App<'_>, topic: &str, classic: bool) -> Result<(), Failure> {
     let lock = app.home.lock("init")?;
-    let identity = app.home.identity_or_new(&lock)?;
+    let keys = app.keys_or_new(&lock).await?;
     let mut config = app.home.config()?;
     let how = known(&config, topic, classic, Origin::Founded)?;
-    let node = Node::start(&app.home, Plan::new(topic, identity.clone(), &how)).await?;
+    let node = Node::start(&app.home, Plan::new(topic, keys.clone(), &how)).await?;
     node.stop().await?;
     config.remember(topic, how);
     app.home.keep_config(&config, &lock)?;
-    tell(app, &identity).await?;
+    tell(app, &keys.identity).await?;
     app.console.say(&Report::Founded { topic: topic.into() }).await
 }
 
 pub(super) async fn whoami(app: &App<'_>) -> Result<(), Failure> {
     app.home.check()?;
-    let identity = app.home.identity()?;
-    let identity = identity.ok_or_else(|| app.home.empty())?;
-    tell(app, &identity).await
+    let keys = app.keys().await?.ok_or_else(|| app.home.empty())?;
+    tell(app, &keys.identity).await
 }
 
 async fn tell(app: &App<'_>, identity: &Identity) -> Result<(), Failure> {

@@ -1,12 +1,13 @@
 //! `import`: the keys of a device of the original. Not here: anything that shows them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde::Deserialize;
+use stringphone::keyfile::Keys;
 use stringphone::{
     ClassicState, ExchangeKey, Identity, Participant, ParticipantId, PublicKey, Topic, TopicKey,
 };
@@ -70,7 +71,7 @@ pub(super) async fn import(app: &App<'_>, file: &Path) -> Result<(), Failure> {
     if let Err(failure) = settle(app, &old.topic, &identity, state, &lock).await {
         // Nothing of it stays, so that it can be tried again.
         app.home.move_out(&lock);
-        let _ = fs::remove_file(app.home.topic_file(&old.topic));
+        let _ = app.home.clear(&old.topic, &lock);
         return Err(failure);
     }
     let imported = Report::Imported {
@@ -158,11 +159,12 @@ async fn settle(
     lock: &Lock,
 ) -> Result<(), Failure> {
     let mut config = app.home.config()?;
+    let keys = Keys::new(identity.clone())?;
     let topic = Topic::import(name, identity.clone(), state);
-    let topic = topic.store(app.home.store(name)).start()?;
+    let topic = topic.store(app.home.store(name, &keys.storage)).start()?;
     topic.ready().await?;
     topic.stop().await?;
-    app.home.move_in(identity, lock)?;
+    app.home.keep_keys(&keys, app.given_passphrase()?.as_ref(), lock)?;
     config.remember(name, TopicConfig::new(Protocol::Classic, Origin::Imported));
     app.home.keep_config(&config, lock)
 }

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use stringphone::{Identity, Invitation};
+use stringphone::Invitation;
+use stringphone::keyfile::Keys;
 
 use super::stay::{Signals, Stay};
 use super::waiting::Waiting;
@@ -22,10 +23,10 @@ pub(super) async fn join(app: &App<'_>, args: Join) -> Result<(), Failure> {
     app.home.make()?;
     let lock = app.home.lock("join")?;
     let mut signals = Signals::catch()?;
-    let identity = app.home.identity_or_new(&lock)?;
+    let keys = app.keys_or_new(&lock).await?;
     let mut config = app.home.config()?;
     let joined = tokio::select! {
-        joined = enter(app, &asked, &identity, &config, &lock) => joined?,
+        joined = enter(app, &asked, &keys, &config, &lock) => joined?,
         () = signals.caught() => return Err(unmet()),
     };
     let Joined { node, mut how, by, trusts_one } = joined;
@@ -138,7 +139,7 @@ struct Joined {
 async fn enter(
     app: &App<'_>,
     asked: &Asked,
-    identity: &Identity,
+    keys: &Keys,
     config: &Config,
     lock: &Lock,
 ) -> Result<Joined, Failure> {
@@ -164,7 +165,7 @@ async fn enter(
         let of_last_time = asked.topic.is_none() && invitation.is_none();
         match how {
             Ok(how) if how.protocol == Protocol::V2 || of_last_time => {
-                if let Some(node) = resume(app, topic, identity, &how, lock).await? {
+                if let Some(node) = resume(app, topic, keys, &how, lock).await? {
                     if invitation.is_some() {
                         let note = format!(
                             "(this home is in topic {topic:?} already, and goes on there; the \
@@ -194,13 +195,12 @@ async fn enter(
     };
     let how = joined(config, &topic, matches!(asked.way, Way::Classic(_)))?;
     if how.protocol == Protocol::V2
-        && let Some(node) = resume(app, &topic, identity, &how, lock).await?
+        && let Some(node) = resume(app, &topic, keys, &how, lock).await?
     {
         return Ok(Joined { node, how, by: entry.by(), trusts_one: false });
     }
     let (by, trusts_one) = (entry.by(), matches!(entry, Entry::Fingerprint(Some(_))));
-    let plan =
-        Plan { entry, name: asked.name.clone(), ..Plan::new(&topic, identity.clone(), &how) };
+    let plan = Plan { entry, name: asked.name.clone(), ..Plan::new(&topic, keys.clone(), &how) };
     let node = Node::start(&app.home, plan).await?;
     Ok(Joined { node, how, by, trusts_one })
 }
@@ -210,14 +210,14 @@ async fn enter(
 async fn resume(
     app: &App<'_>,
     topic: &str,
-    identity: &Identity,
+    keys: &Keys,
     how: &TopicConfig,
     lock: &Lock,
 ) -> Result<Option<Node>, Failure> {
     if !app.home.topic_file(topic).exists() {
         return Ok(None);
     }
-    let node = Node::start(&app.home, Plan::new(topic, identity.clone(), how)).await?;
+    let node = Node::start(&app.home, Plan::new(topic, keys.clone(), how)).await?;
     if node.is_ready() {
         return Ok(Some(node));
     }

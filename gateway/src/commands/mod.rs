@@ -8,6 +8,7 @@ mod import;
 mod invite;
 mod join;
 mod leave;
+mod passphrase;
 #[cfg(feature = "serial")]
 mod ports;
 mod relay;
@@ -15,6 +16,8 @@ mod stay;
 mod talk;
 mod up;
 mod waiting;
+
+use std::path::PathBuf;
 
 use crate::cli::{Anywhere, Cli, Command};
 use crate::console::Console;
@@ -26,6 +29,7 @@ use crate::home::{Config, Home, Origin, Protocol, TopicConfig};
 /// What every command gets.
 struct App<'a> {
     home: Home,
+    passphrase_file: Option<PathBuf>,
     console: &'a Console,
 }
 
@@ -46,7 +50,8 @@ impl App<'_> {
 pub(crate) async fn run(cli: Cli, console: &Console) -> Result<(), Failure> {
     match cli.command {
         Anywhere::AtHome(command) => {
-            at_home(&App { home: Home::at(cli.home)?, console }, command).await
+            let (home, passphrase_file) = (Home::at(cli.home)?, cli.passphrase_file);
+            at_home(&App { home, passphrase_file, console }, command).await
         }
         Anywhere::Relay(args) => Box::pin(relay::relay(console, args)).await,
     }
@@ -56,6 +61,7 @@ async fn at_home(app: &App<'_>, command: Command) -> Result<(), Failure> {
     match command {
         Command::Init(args) => identity::init(app, args).await,
         Command::Whoami => identity::whoami(app).await,
+        Command::Passphrase(args) => passphrase::passphrase(app, args).await,
         Command::Up(args) => Box::pin(up::up(app, args)).await,
         Command::Invite(args) => invite::invite(app, args).await,
         Command::Pin(args) => invite::pin(app, args.topic).await,

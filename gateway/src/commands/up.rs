@@ -22,7 +22,7 @@ pub(super) async fn up(app: &App<'_>, args: Up) -> Result<(), Failure> {
     app.home.make()?;
     let lock = app.home.lock("up")?;
     let signals = Signals::catch()?;
-    let identity = app.home.identity_or_new(&lock)?;
+    let keys = app.keys_or_new(&lock).await?;
     let mut config = app.home.config()?;
     let topic = args.topic.clone().or_else(|| config.current.clone());
     let topic = topic.unwrap_or_else(|| TOPIC.into());
@@ -40,7 +40,7 @@ pub(super) async fn up(app: &App<'_>, args: Up) -> Result<(), Failure> {
         ends.enough_to_relay()?;
     }
 
-    let plan = Plan { admission, ..Plan::new(&topic, identity, &how) };
+    let plan = Plan { admission, ..Plan::new(&topic, keys, &how) };
     let node = Node::start(&app.home, plan).await?;
     if !node.is_ready() {
         return Err(not_joined(app, &topic));

@@ -1,6 +1,7 @@
 //! The home: the folder where a participant lives. Not here: running topics.
 
 mod config;
+mod keys;
 mod lock;
 mod name;
 
@@ -10,8 +11,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use stringphone::store::FileStore;
-use stringphone::{Identity, keyfile};
+use stringphone::TopicError;
+use stringphone::keyfile::StorageKey;
+use stringphone::store::DatabaseStore;
 
 pub(crate) use config::{Config, Origin, Protocol, RelayConfig, TopicConfig};
 pub(crate) use lock::Lock;
@@ -53,10 +55,6 @@ impl Home {
 
     pub(crate) fn socket(&self) -> PathBuf {
         self.folder.join("control.sock")
-    }
-
-    fn key_file(&self) -> PathBuf {
-        self.folder.join("identity.key")
     }
 
     fn topics(&self) -> PathBuf {
@@ -127,41 +125,14 @@ impl Home {
         self.clear(topic, lock)
     }
 
-    /// Removes what is stored of a topic.
+    /// Destroys what is stored of a topic.
     pub(crate) fn clear(&self, topic: &str, _: &Lock) -> Result<(), Failure> {
-        let path = self.topic_file(topic);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Failure::file(&path, &error))
-            }
-            _ => Ok(()),
-        }
+        Ok(DatabaseStore::destroy(self.topic_file(topic)).map_err(TopicError::from)?)
     }
 
     /// Takes the home for this process alone.
     pub(crate) fn lock(&self, holder: &str) -> Result<Lock, Failure> {
         Lock::take(self, holder)
-    }
-
-    /// Who lives here, if anybody does yet.
-    pub(crate) fn identity(&self) -> Result<Option<Identity>, Failure> {
-        Ok(keyfile::load(self.key_file())?)
-    }
-
-    /// Who lives here; somebody moves in where nobody does.
-    pub(crate) fn identity_or_new(&self, _: &Lock) -> Result<Identity, Failure> {
-        Ok(keyfile::load_or_create(self.key_file())?)
-    }
-
-    /// Somebody who lived elsewhere moves in.
-    pub(crate) fn move_in(&self, identity: &Identity, _: &Lock) -> Result<(), Failure> {
-        Ok(keyfile::save(self.key_file(), identity)?)
-    }
-
-    /// Whoever has just moved in did so in vain.
-    pub(crate) fn move_out(&self, _: &Lock) {
-        // There may be no file yet.
-        let _ = fs::remove_file(self.key_file());
     }
 
     /// Whether somebody lives here, or left something.
@@ -175,8 +146,8 @@ impl Home {
         self.topics().join(name::file_name(topic))
     }
 
-    pub(crate) fn store(&self, topic: &str) -> FileStore {
-        FileStore::new(self.topic_file(topic))
+    pub(crate) fn store(&self, topic: &str, key: &StorageKey) -> DatabaseStore {
+        DatabaseStore::new(self.topic_file(topic), key)
     }
 
     /// Replaces a file of the home: the old one stands, or the new one does.

@@ -13,9 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use futures::{FutureExt, StreamExt, stream, stream::BoxStream};
+use stringphone::keyfile::Keys;
 use stringphone::tcp::RoomStats;
 use stringphone::{
-    Admission, Fingerprint, Identity, Invitation, Limits, LinkId, Participant, ParticipantId, Pin,
+    Admission, Fingerprint, Invitation, Limits, LinkId, Participant, ParticipantId, Pin,
     Protocol as Speaks, Refusal, Topic, TopicError, TopicHandle, Transport,
 };
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -36,7 +37,7 @@ const EVENTS: usize = 256;
 /// How a topic is to be run.
 pub(crate) struct Plan<'a> {
     pub(crate) topic: &'a str,
-    pub(crate) identity: Identity,
+    pub(crate) keys: Keys,
     pub(crate) protocol: Protocol,
     pub(crate) origin: Origin,
     pub(crate) admission: Admission,
@@ -65,10 +66,10 @@ impl Entry {
 
 impl<'a> Plan<'a> {
     /// The topic as this home knows it, with nobody admitted.
-    pub(crate) fn new(topic: &'a str, identity: Identity, how: &TopicConfig) -> Self {
+    pub(crate) fn new(topic: &'a str, keys: Keys, how: &TopicConfig) -> Self {
         Self {
             topic,
-            identity,
+            keys,
             protocol: how.protocol,
             origin: how.origin,
             admission: Admission::Nobody,
@@ -78,7 +79,8 @@ impl<'a> Plan<'a> {
     }
 
     fn start(self, home: &Home) -> Result<TopicHandle, TopicError> {
-        let Self { topic, identity, protocol, origin, admission, entry, name } = self;
+        let Self { topic, keys, protocol, origin, admission, entry, name } = self;
+        let Keys { identity, storage } = keys;
         let trusted = if let Entry::Fingerprint(trusted) = entry { trusted } else { None };
         let new = match (origin, entry) {
             (Origin::Joined, Entry::Invitation(invitation)) => Topic::invited(invitation, identity),
@@ -86,7 +88,7 @@ impl<'a> Plan<'a> {
             (Origin::Joined, Entry::Fingerprint(_)) => Topic::join(topic, identity),
             (Origin::Founded | Origin::Imported, _) => Topic::found(topic, identity),
         };
-        let new = new.store(home.store(topic)).admission(admission);
+        let new = new.store(home.store(topic, &storage)).admission(admission);
         match protocol {
             Protocol::V2 => finish(new.device_name(name.unwrap_or_default()), trusted),
             Protocol::Classic => finish(new.classic(), trusted),

@@ -72,6 +72,13 @@ impl fmt::Display for Report {
             }
             Self::Invitation { url, .. } => f.write_str(url.expose()),
             Self::Pin { pin, .. } => f.write_str(pin.expose()),
+            Self::Passphrase { set: true } => f.write_str(
+                "The keys of this home are sealed with the passphrase. What the disk, backups or \
+                 snapshots kept of them from before is not.",
+            ),
+            Self::Passphrase { set: false } => {
+                f.write_str("The keys of this home are not sealed any more.")
+            }
             Self::Founded { topic } => write!(f, "Founded topic {topic:?}."),
             Self::Sent { messages, .. } => write!(f, "sent {messages}"),
             Self::Imported { topic, participants, who } => write!(

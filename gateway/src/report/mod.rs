@@ -24,6 +24,10 @@ pub(crate) enum Report {
         who: Who,
         home: String,
     },
+    /// The keys of this home are sealed with a passphrase from now on, or with none.
+    Passphrase {
+        set: bool,
+    },
     /// A topic was founded, and is not up yet.
     Founded {
         topic: String,

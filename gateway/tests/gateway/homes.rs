@@ -19,7 +19,8 @@ fn only_its_owner_can_look_into_a_home() {
     assert_eq!(mode(home.path()), 0o700);
     assert_eq!(mode(home.file("topics")), 0o700);
     home.told(&["status"]);
-    for file in ["control.sock", "identity.key", "topics/home.topic", "config.json", "lock"] {
+    let topic = ["topics/home.topic", "topics/home.topic.keys"];
+    for file in ["control.sock", "identity.key", "config.json", "lock"].into_iter().chain(topic) {
         assert_eq!(mode(home.file(file)), 0o600, "{file}");
     }
 }
@@ -119,7 +120,7 @@ fn no_topic_name_leaves_the_folder() {
         assert_eq!(up.terminate(), 0);
     }
     let files = fs::read_dir(home.file("topics")).unwrap();
-    assert_eq!(files.count(), 6);
+    assert_eq!(files.count(), 12, "a database and its keys, for each");
     assert_eq!(fs::read_dir(home.path().parent().unwrap()).unwrap().count(), 1);
     let long = "x".repeat(65);
     let refused = home.run(&["up", "--listen", "127.0.0.1:0", "--topic", &long]);

@@ -111,7 +111,9 @@ fn a_newcomer_that_began_anew_while_the_question_waits_is_not_denied_by_its_firs
     let newcomer = up.json("question");
     drop(first);
     // The original makes a new exchange key at every start; here it goes with the topic's file.
-    std::fs::remove_file(lamp.file("topics/home.topic")).unwrap();
+    for file in ["topics/home.topic", "topics/home.topic.keys"] {
+        std::fs::remove_file(lamp.file(file)).unwrap();
+    }
     let mut again = lamp.stay(&join);
     again.json("link_up");
     while !again.has_told_of("\"ready\"") {
