@@ -3,7 +3,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,7 +18,7 @@ use stringphone::transport::{ChannelName, Channels, Frame, Transport};
 use stringphone::{Admission, Carrier, Topic, TopicError, TopicHandle};
 use support::*;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -282,6 +282,48 @@ fn a_topic_that_panics_leaves_nobody_waiting() -> Test {
         for result in [topic.ready().await, topic.stop().await, topic.trust(key(2)).await] {
             assert!(matches!(result, Err(TopicError::Crashed)), "{result:?}");
         }
+        Ok(())
+    })
+}
+
+/// A store that counts how often it was told to make the past unreadable, and can't the first time.
+struct Erasing {
+    inner: MemoryStore,
+    erased: Arc<AtomicU32>,
+}
+
+#[async_trait]
+impl Store for Erasing {
+    async fn load(&mut self) -> Result<Vec<Record>, StoreError> {
+        self.inner.load().await
+    }
+
+    async fn commit(&mut self, batch: Vec<Record>) -> Result<(), StoreError> {
+        self.inner.commit(batch).await
+    }
+
+    async fn erase(&mut self) -> Result<(), StoreError> {
+        if self.erased.fetch_add(1, Ordering::SeqCst) == 0 {
+            return Err(StoreError::Other("not now".into()));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_was_overwritten_is_erased_within_a_minute_and_a_failure_stops_nothing() -> Test {
+    in_virtual_time(async {
+        let erased = Arc::new(AtomicU32::new(0));
+        let store = Erasing { inner: MemoryStore::default(), erased: erased.clone() };
+        let topic = Topic::found("house", identity(1)).store(store).start()?;
+        topic.ready().await?;
+        topic.rotate().await?;
+        sleep(Duration::from_secs(61)).await;
+        assert_eq!(erased.load(Ordering::SeqCst), 1);
+        topic.rotate().await?;
+        topic.rotate().await?;
+        sleep(Duration::from_secs(61)).await;
+        assert_eq!(erased.load(Ordering::SeqCst), 2, "once for many commits");
         Ok(())
     })
 }

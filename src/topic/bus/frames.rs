@@ -23,7 +23,7 @@ impl Bus {
             for _ in 0..FRAMES {
                 // While records are on their way to the store, frames are better left with the
                 // link: what they cause would have to wait in the session.
-                if self.commit.is_some() || self.queue.is_closed() {
+                if self.storing.is_busy() || self.queue.is_closed() {
                     return moved;
                 }
                 let Some(link) = self.links.get_mut(at) else { break };

@@ -94,7 +94,7 @@ impl Bus {
         let Some(inbox) = &mut self.inbox else { return false };
         let moved = inbox.hand_out(cx);
         // What is acknowledged while records are being stored is stored together, afterwards.
-        if self.commit.is_some() {
+        if self.storing.is_busy() {
             return moved;
         }
         let mut acks = Vec::new();

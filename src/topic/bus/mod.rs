@@ -7,6 +7,7 @@ mod inbox;
 mod newcomers;
 mod outgoing;
 mod outputs;
+mod storing;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -35,17 +36,15 @@ use super::shared::{Shared, Status};
 use crate::error::TopicError;
 use crate::event::{Event, LinkId, Participant, Stats};
 use crate::feed::Writer;
-use crate::store::{Store, StoreError};
 use crate::subscription::{Received, Unverified};
 use inbox::Inbox;
 use newcomers::Newcomer;
 use outgoing::Waiters;
+use storing::Storing;
 
 /// Rounds of one turn, before other actors of the arbiter get theirs.
 const TURN: usize = 8;
 
-/// A commit under way, which brings the store back.
-type Commit = BoxFuture<'static, Result<Box<dyn Store>, StoreError>>;
 /// The answer to a question: whom it is about, its number, and an approval or `None`.
 type Decision = BoxFuture<'static, (ParticipantId, u64, Option<Outcome>)>;
 
@@ -56,8 +55,7 @@ pub(super) struct Bus {
     time: Time,
     timer: Option<(u64, Pin<Box<Sleep>>)>,
 
-    store: Option<Box<dyn Store>>,
-    commit: Option<Commit>,
+    storing: Storing,
     /// Commands that are answered once everything that they caused is stored.
     outcomes: Vec<Outcome>,
 
@@ -111,8 +109,7 @@ impl Bus {
             entropy: opened.entropy,
             time: opened.time,
             timer: None,
-            store: Some(opened.store),
-            commit: None,
+            storing: Storing::new(opened.store),
             outcomes: Vec::new(),
             links: Vec::new(),
             max_frame: opened.max_frame,
@@ -158,7 +155,7 @@ impl Bus {
         for _ in 0..TURN {
             // The order is fixed, so that a simulation repeats. Nothing is short-circuited, so
             // that a flood of one kind can't keep another out.
-            let moved = self.poll_commit(cx)
+            let moved = self.poll_store(cx)
                 | self.poll_timer(cx)
                 | self.poll_decisions(cx)
                 | self.poll_inbox(cx)
@@ -209,40 +206,6 @@ impl Bus {
             Err(error) => drop(outcome.send(Err(error.into()))),
         }
         self.answer_outcomes();
-    }
-
-    fn answer_outcomes(&mut self) {
-        // What failed to be stored is never answered with success.
-        if self.commit.is_none() && self.failed.is_none() {
-            for outcome in self.outcomes.drain(..) {
-                drop(outcome.send(Ok(())));
-            }
-        }
-    }
-
-    fn poll_commit(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(commit) = &mut self.commit else {
-            return false;
-        };
-        let Poll::Ready(committed) = commit.poll_unpin(cx) else { return false };
-        self.commit = None;
-        match committed {
-            Ok(store) => {
-                self.store = Some(store);
-                let _ = self.input(Input::Stored);
-                self.answer_outcomes();
-            }
-            // Going on would send what is not stored.
-            Err(error) => {
-                tracing::error!(%error, topic = %self.shared.name, "the topic stops");
-                let error = TopicError::from(error);
-                for outcome in self.outcomes.drain(..) {
-                    drop(outcome.send(Err(error.clone())));
-                }
-                self.failed = Some(error);
-            }
-        }
-        true
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {

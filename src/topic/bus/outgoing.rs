@@ -38,7 +38,7 @@ impl Bus {
     /// Takes messages from the queue while the links have room. Those that are there already share
     /// a frame: while one is signed the next fills. What waits in the outbox goes first.
     pub(super) fn poll_queue(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.commit.is_some() || self.flushing.is_some() {
+        if self.storing.is_busy() || self.flushing.is_some() {
             return false;
         }
         if self.session.waits() && !self.queue.is_closed() {

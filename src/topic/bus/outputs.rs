@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::FutureExt;
 use stringphone_protocol as protocol;
-use stringphone_protocol::{Output, Record};
+use stringphone_protocol::Output;
 use tokio::time::Instant;
 
 use super::Bus;
 use crate::error::TopicError;
 use crate::event::{Event, LinkId, Participant};
-use crate::store::{COMMIT, within};
 use crate::subscription::{Received, Unverified};
 use crate::topic::shared::Status;
 
@@ -22,22 +20,12 @@ impl Bus {
     pub(super) fn drain(&mut self) {
         while let Some(output) = self.session.poll() {
             match output {
-                Output::Store(records) => self.commit(records),
+                // Nothing more comes out of the session until this is done.
+                Output::Store(records) => self.storing.commit(records),
                 Output::Send(frame) => self.send(&Bytes::from(frame)),
                 Output::Event(event) => self.happened(event),
                 _ => {}
             }
-        }
-    }
-
-    /// Nothing more comes out of the session until this is done.
-    fn commit(&mut self, records: Vec<Record>) {
-        if let Some(mut store) = self.store.take() {
-            let commit = async move {
-                within(COMMIT, store.commit(records)).await?;
-                Ok(store)
-            };
-            self.commit = Some(commit.boxed());
         }
     }
 
