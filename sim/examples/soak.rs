@@ -29,6 +29,8 @@ usage: soak [option value]…
   --schedule FILE  these faults, in the place of random ones
   --driver D       sessions, or actors where built with that feature (sessions)
   --shrink yes|no  whether to shrink a house that fails (yes)
+  --without A,B    devices that never start
+  --tell yes|no    whether to print all that happens (no)
 ";
 
 struct Options {
@@ -46,6 +48,8 @@ struct Options {
     schedule: Option<Schedule>,
     actors: bool,
     shrink: bool,
+    without: Vec<usize>,
+    tell: bool,
 }
 
 fn main() -> ExitCode {
@@ -112,6 +116,8 @@ impl Options {
             schedule: None,
             actors: false,
             shrink: true,
+            without: Vec::new(),
+            tell: false,
         };
         for pair in args.chunks(2) {
             let [name, value] = pair else {
@@ -138,6 +144,10 @@ impl Options {
             "--only" => self.only = Some(value.parse()?),
             "--schedule" => self.schedule = Some(std::fs::read_to_string(value)?.parse()?),
             "--driver" => self.actors = driver(value)?,
+            "--without" => {
+                self.without = value.split(',').map(str::parse).collect::<Result<_, _>>()?;
+            }
+            "--tell" => self.tell = value == "yes",
             "--shrink" => self.shrink = value == "yes",
             _ => return Err("there is no such option".into()),
         }
@@ -145,7 +155,10 @@ impl Options {
     }
 
     fn house(&self, seed: u64) -> House {
-        let link = Link::radio().loss(self.loss).duplication(self.loss).reordering(self.loss);
+        let link = match self.loss {
+            0.0 => Link::perfect(),
+            loss => Link::radio().loss(loss).duplication(loss).reordering(loss),
+        };
         let house = House::seeded(seed)
             .devices(self.devices)
             .rooms(self.rooms.unwrap_or(self.devices.div_ceil(10)))
@@ -154,6 +167,12 @@ impl Options {
             .topology(self.topology)
             .lasts(Duration::from_secs_f64(self.hours * 3_600.0))
             .every(Some(Duration::from_secs_f64(self.every)));
+        let house = self.without.iter().fold(house, |house, device| house.without(*device));
+        let house = if self.tell {
+            house.tell(|at, device, what| println!("{at:?} {device} {what}"))
+        } else {
+            house
+        };
         let house = match self.only {
             Some(room) => house.only(room),
             None => house,

@@ -45,10 +45,6 @@ impl Dice {
         Duration::from_micros(self.0.next_u64().checked_rem(micros).unwrap_or(0))
     }
 
-    pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
-        of.get(self.below(of.len()))
-    }
-
     pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
         self.0.fill_bytes(&mut bytes);

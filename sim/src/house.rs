@@ -1,6 +1,7 @@
 //! The house as a user describes it. Not what happens in it.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::time::Duration;
 
 use stringphone_protocol::v2::{Settings, Timing};
@@ -45,6 +46,7 @@ pub struct House {
     pub(crate) quiet: Duration,
     pub(crate) every: Option<Duration>,
     pub(crate) settings: Settings,
+    pub(crate) tell: Option<Tell>,
     /// The one room that there is, of all that there would be.
     pub(crate) only: Option<usize>,
     /// Devices that never start.
@@ -52,6 +54,9 @@ pub struct House {
     #[cfg(test)]
     pub(crate) bug: Option<Bug>,
 }
+
+/// Is told when what happens at which device.
+pub(crate) type Tell = fn(Duration, DeviceId, &dyn Display);
 
 /// Faults of a storm begin this long after the house, when all have joined.
 const FOUNDED: Duration = Duration::from_secs(120);
@@ -72,6 +77,7 @@ impl House {
             quiet: Duration::from_secs(1_200),
             every: Some(Duration::from_secs(300)),
             settings: Settings::default(),
+            tell: None,
             only: None,
             without: BTreeSet::new(),
             #[cfg(test)]
@@ -161,6 +167,13 @@ impl House {
     #[must_use]
     pub fn timing(mut self, timing: Timing) -> Self {
         self.settings.timing = timing;
+        self
+    }
+
+    /// Calls this with everything that happens at devices, to see how a failure comes about.
+    #[must_use]
+    pub fn tell(mut self, tell: fn(Duration, DeviceId, &dyn Display)) -> Self {
+        self.tell = Some(tell);
         self
     }
 

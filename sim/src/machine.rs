@@ -2,11 +2,12 @@
 //! Not what a house makes of it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use stringphone_protocol::v2::{Invitation, Settings};
-use stringphone_protocol::{Epoch, Identity, MessageId, ParticipantId};
+use stringphone_protocol::{Epoch, Event, Identity, MessageId, ParticipantId};
 
 use crate::clock::Clock;
 use crate::storage::Storage;
@@ -82,6 +83,35 @@ pub(crate) enum Happening {
     Stopped,
     /// It does not start.
     Broken(String),
+    /// Something else, only to be told.
+    Other(Event),
+}
+
+impl fmt::Display for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sent(frame) => {
+                let kind = frame.first().copied().unwrap_or(0);
+                write!(f, "sends {} bytes of type {kind:#x}", frame.len())
+            }
+            Self::Delivered { from, id, .. } => {
+                let id = id.map(|id| (id.incarnation, id.counter, id.place));
+                write!(f, "is given message {id:?} of {from}")
+            }
+            Self::Uncertain => f.write_str("is given an uncertain message"),
+            Self::Invited(invitation) => write!(f, "invites: {}", invitation.is_some()),
+            Self::Ready => f.write_str("is ready"),
+            Self::Joined(id) => write!(f, "knows that {id} is in"),
+            Self::Removed(id) => write!(f, "knows that {id} is out"),
+            Self::Evicted => f.write_str("is out"),
+            Self::Alarm => f.write_str("raises an alarm"),
+            Self::Wake(at) => write!(f, "wants to be woken at {at:?}"),
+            Self::Dropped(count) => write!(f, "drops {count}"),
+            Self::Stopped => f.write_str("has stopped"),
+            Self::Broken(error) => write!(f, "does not start: {error}"),
+            Self::Other(event) => write!(f, "{event:?}"),
+        }
+    }
 }
 
 /// What a device believes.

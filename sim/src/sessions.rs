@@ -194,11 +194,7 @@ impl Machine {
                         self.storing = Some((done, batch));
                     }
                     Output::Send(frame) => happened(Happening::Sent(frame.into())),
-                    Output::Event(event) => {
-                        if let Some(event) = translate(event) {
-                            happened(event);
-                        }
-                    }
+                    Output::Event(event) => happened(translate(event)),
                     _ => {}
                 }
             }
@@ -227,8 +223,8 @@ impl Machine {
     }
 }
 
-fn translate(event: Event) -> Option<Happening> {
-    Some(match event {
+fn translate(event: Event) -> Happening {
+    match event {
         Event::Message { from, body, id, .. } => {
             Happening::Delivered { from, id, body: body.into() }
         }
@@ -239,6 +235,6 @@ fn translate(event: Event) -> Option<Happening> {
         Event::Removed(id) => Happening::Removed(id),
         Event::Evicted => Happening::Evicted,
         Event::Cloned(_) | Event::RolledBack | Event::InsiderAlarm => Happening::Alarm,
-        _ => return None,
-    })
+        other => Happening::Other(other),
+    }
 }

@@ -12,6 +12,9 @@ impl Run {
     pub(super) fn strike(&mut self, number: usize, machines: &mut impl Machines) {
         let Some(planned) = self.house.schedule.faults.get(number) else { return };
         let fault = planned.fault.clone();
+        if let Some(tell) = self.house.tell {
+            tell(self.now, usize::MAX, &fault);
+        }
         self.trace.add(self.now, 4, number, fault.to_string().as_bytes());
         if self.bring_about(fault, machines) {
             self.report.faults += 1;

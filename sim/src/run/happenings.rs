@@ -13,6 +13,9 @@ const TRIED: usize = 64;
 impl Run {
     pub(crate) fn take_happenings(&mut self, machines: &mut impl Machines) {
         while let Some((number, happening)) = machines.next() {
+            if let Some(tell) = self.house.tell {
+                tell(self.now, number, &happening);
+            }
             if let Err(reason) = self.happened(number, happening, machines) {
                 self.violated(number, reason);
             }
@@ -69,6 +72,7 @@ impl Run {
             Happening::Alarm => self.report.alarms += 1,
             Happening::Uncertain => self.report.uncertain += 1,
             Happening::Dropped(count) => self.report.dropped += count,
+            Happening::Other(_) => {}
             Happening::Broken(error) => return Err(Reason::DoesNotStart(error)),
         }
         Ok(())

@@ -24,7 +24,8 @@ pub(crate) fn storm(
     from: Duration,
     until: Duration,
 ) -> Vec<Planned> {
-    let mut storm = Storm { dice: Dice::new(seed, Stream::Weather, room.number), room, evicted: 0 };
+    let dice = Dice::new(seed, Stream::Weather, room.number);
+    let mut storm = Storm { dice, room, evicted: 0, admitted: 0 };
     let mut times: Vec<Duration> =
         (0..count).map(|_| from + storm.dice.within(until.saturating_sub(from))).collect();
     times.sort();
@@ -35,6 +36,7 @@ struct Storm<'a> {
     dice: Dice,
     room: &'a Room,
     evicted: usize,
+    admitted: usize,
 }
 
 impl Storm<'_> {
@@ -107,6 +109,7 @@ impl Storm<'_> {
         vec![Planned { at, fault: Fault::Evict { device, by } }]
     }
 
+    /// Who has lost its storage is put out, and let in again.
     fn wipe(&mut self, at: Duration, left: Duration, by: usize) -> Vec<Planned> {
         let device = self.anybody_else();
         if device == by {
@@ -115,16 +118,18 @@ impl Storm<'_> {
         let later = self.dice.within(Duration::from_secs(60)).min(left);
         vec![
             Planned { at, fault: Fault::Wipe { device } },
+            Planned { at: at + later / 2, fault: Fault::Evict { device, by } },
             Planned { at: at + later, fault: Fault::Admit { device, by } },
         ]
     }
 
+    /// Each newcomer once.
     fn admit(&mut self, at: Duration, by: usize) -> Vec<Planned> {
-        if self.room.newcomers == 0 {
+        if self.admitted >= self.room.newcomers {
             return Vec::new();
         }
-        let first = self.room.first + self.room.devices;
-        let device = first + self.dice.below(self.room.newcomers);
+        let device = self.room.first + self.room.devices + self.admitted;
+        self.admitted += 1;
         vec![Planned { at, fault: Fault::Admit { device, by } }]
     }
 }
