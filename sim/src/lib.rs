@@ -16,6 +16,8 @@
     clippy::print_stderr
 )]
 
+#[cfg(feature = "actors")]
+pub mod actors;
 mod agenda;
 mod checks;
 mod clock;

@@ -78,6 +78,12 @@ impl Run {
         self.house.lasts + self.house.quiet
     }
 
+    /// It is that late by now.
+    #[cfg(feature = "actors")]
+    pub(crate) fn pass(&mut self, now: Duration) {
+        self.now = self.now.max(now);
+    }
+
     /// Does what is due next.
     pub(crate) fn step(&mut self, machines: &mut impl Machines) {
         let Some((at, event)) = self.agenda.pop() else { return };
