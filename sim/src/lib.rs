@@ -31,6 +31,8 @@ mod schedule;
 mod sessions;
 mod shrink;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use stringphone_protocol::v2::{Invitation, Settings};
-use stringphone_protocol::{Epoch, Event, Identity, MessageId, ParticipantId};
+use stringphone_protocol::{Epoch, Identity, MessageId, ParticipantId};
 
 use crate::clock::Clock;
 use crate::storage::Storage;
@@ -84,7 +84,7 @@ pub(crate) enum Happening {
     /// It does not start.
     Broken(String),
     /// Something else, only to be told.
-    Other(Event),
+    Other(String),
 }
 
 impl fmt::Display for Happening {
@@ -109,7 +109,7 @@ impl fmt::Display for Happening {
             Self::Dropped(count) => write!(f, "drops {count}"),
             Self::Stopped => f.write_str("has stopped"),
             Self::Broken(error) => write!(f, "does not start: {error}"),
-            Self::Other(event) => write!(f, "{event:?}"),
+            Self::Other(event) => f.write_str(event),
         }
     }
 }

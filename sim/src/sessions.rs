@@ -235,6 +235,6 @@ fn translate(event: Event) -> Happening {
         Event::Removed(id) => Happening::Removed(id),
         Event::Evicted => Happening::Evicted,
         Event::Cloned(_) | Event::RolledBack | Event::InsiderAlarm => Happening::Alarm,
-        other => Happening::Other(other),
+        other => Happening::Other(format!("{other:?}")),
     }
 }

@@ -178,7 +178,7 @@ async fn tell_events(mut events: Events, tell: impl Fn(Happening)) {
             Event::Cloned(_) | Event::RolledBack | Event::InsiderAlarm => Happening::Alarm,
             Event::Uncertain(_) => Happening::Uncertain,
             Event::Lost { frames, .. } => Happening::Dropped(frames),
-            _ => continue,
+            other => Happening::Other(format!("{other:?}")),
         });
     }
 }

@@ -95,8 +95,8 @@ impl Run {
         }
         self.agenda.plan(AUDIT, Event::Audit);
         self.agenda.plan(self.house.lasts, Event::Clear);
-        let words = (self.house.lasts + self.house.quiet).saturating_sub(LAST_WORDS);
-        self.agenda.plan(words, Event::LastWords);
+        self.agenda.plan(self.end().saturating_sub(LAST_WORDS), Event::LastWords);
+        self.agenda.plan(self.end(), Event::End);
     }
 
     fn plan_device(&mut self, founder: usize, device: usize) {

@@ -65,6 +65,8 @@ enum Event {
     /// No more faults, and perfect links.
     Clear,
     LastWords,
+    /// Nothing, so that the time passes until then.
+    End,
 }
 
 impl Run {
@@ -120,6 +122,7 @@ impl Run {
             }
             Event::Clear => self.clear(machines),
             Event::LastWords => self.last_words(machines),
+            Event::End => {}
         }
     }
 
