@@ -35,7 +35,6 @@ mod storage;
 mod tests;
 mod trace;
 
-
 pub use house::House;
 pub use net::{Link, Topology};
 pub use report::{Failure, Reason, Report, Violation};

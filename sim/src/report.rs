@@ -169,7 +169,11 @@ impl fmt::Display for House {
         writeln!(f, "    .link({})", self.link)?;
         writeln!(f, "    .lasts({}).quiet({})", Rust(self.lasts), Rust(self.quiet))?;
         let every = self.every.map(|every| Rust(every).to_string());
-        writeln!(f, "    .every({})", every.map_or("None".into(), |every| format!("Some({every})")))?;
+        writeln!(
+            f,
+            "    .every({})",
+            every.map_or("None".into(), |every| format!("Some({every})"))
+        )?;
         if let Some(room) = self.only {
             writeln!(f, "    .only({room})")?;
         }

@@ -146,8 +146,7 @@ impl Machine {
         #[cfg(test)]
         let records = crate::house::Bug::spoil(boot.bug, records);
         let state = V2State::from_records(records);
-        let mut moment =
-            Moment::new(clock.monotonic(now), &mut entropy).with_wall(clock.wall(now));
+        let mut moment = Moment::new(clock.monotonic(now), &mut entropy).with_wall(clock.wall(now));
         let session = V2Session::open(identity, &state, settings, &mut moment)
             .map_err(|error| error.to_string())?;
         Ok(Self {

@@ -19,7 +19,8 @@ pub(crate) struct Storage(Arc<Mutex<Inner>>);
 #[derive(Default)]
 struct Inner {
     records: Records,
-    copies: VecDeque<(Duration, Records)>,
+    /// None, where nobody will ask for them: they cost as much as the rest of a simulation.
+    copies: Option<VecDeque<(Duration, Records)>>,
     /// Batches of a life before this one are thrown away.
     life: u32,
 }
@@ -36,6 +37,11 @@ impl Storage {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Keeps copies from now on.
+    pub(crate) fn keep_copies(&self) {
+        self.inner().copies.get_or_insert_default();
+    }
+
     /// Another life begins: what an earlier one still wants to store comes too late.
     pub(crate) fn begin(&self, life: u32) {
         self.inner().life = life;
@@ -47,15 +53,7 @@ impl Storage {
         if inner.life != life {
             return false;
         }
-        let last = inner.copies.back().map_or(Duration::ZERO, |(at, _)| *at);
-        // Before it has joined, there is nothing worth a copy.
-        if now.saturating_sub(last) >= COPY_EVERY && inner.records.contains_key("membership") {
-            let copy = (now, inner.records.clone());
-            inner.copies.push_back(copy);
-            if inner.copies.len() > COPIES {
-                inner.copies.pop_front();
-            }
-        }
+        inner.copy(now);
         for record in batch {
             if record.value.is_some() {
                 inner.records.insert(record.key.clone(), Arc::new(record));
@@ -69,7 +67,7 @@ impl Storage {
     /// Nothing but these records, and no copies.
     pub(crate) fn replace(&self, records: &[Record]) {
         let mut inner = self.inner();
-        inner.copies.clear();
+        inner.copies.iter_mut().for_each(VecDeque::clear);
         inner.records =
             records.iter().map(|record| (record.key.clone(), Arc::new(record.clone()))).collect();
     }
@@ -78,7 +76,8 @@ impl Storage {
     pub(crate) fn roll_back(&self, now: Duration, by: Duration) -> Option<Duration> {
         let mut inner = self.inner();
         let until = now.saturating_sub(by);
-        let (at, records) = inner.copies.iter().rev().find(|(at, _)| *at <= until)?.clone();
+        let copies = inner.copies.as_ref()?;
+        let (at, records) = copies.iter().rev().find(|(at, _)| *at <= until)?.clone();
         inner.records = records;
         Some(at)
     }
@@ -99,5 +98,20 @@ impl Storage {
             record.key.len() + record.value.as_ref().map_or(0, |value| value.len())
         };
         (inner.records.len(), inner.records.values().map(bytes).sum())
+    }
+}
+
+impl Inner {
+    /// Takes a copy, if it is time for one.
+    fn copy(&mut self, now: Duration) {
+        let Some(copies) = &mut self.copies else { return };
+        let last = copies.back().map_or(Duration::ZERO, |(at, _)| *at);
+        // Before it has joined, there is nothing worth a copy.
+        if now.saturating_sub(last) >= COPY_EVERY && self.records.contains_key("membership") {
+            copies.push_back((now, self.records.clone()));
+            if copies.len() > COPIES {
+                copies.pop_front();
+            }
+        }
     }
 }

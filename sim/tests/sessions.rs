@@ -85,7 +85,8 @@ fn three_days_pass_and_all_are_together() {
 
 #[test]
 fn who_is_evicted_is_missed_by_nobody_and_can_be_let_in_again() {
-    let schedule = "200s evict 2 by 0\n300s rotate by 0\n400s admit 2 by 0\n500s replay in 0 frames 99";
+    let schedule =
+        "200s evict 2 by 0\n300s rotate by 0\n400s admit 2 by 0\n500s replay in 0 frames 99";
     let evicted = schedule.lines().next().unwrap().parse().unwrap();
     let house = House::seeded(3).devices(4).lasts(Duration::from_secs(900));
     assert_eq!(passes(&house.clone().schedule(evicted)).together, 3);

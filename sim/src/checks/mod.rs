@@ -20,8 +20,10 @@ use crate::report::Reason;
 use crate::run::Device;
 use crate::schedule::DeviceId;
 
-pub(crate) use delivery::body;
 use delivery::Deliveries;
+pub(crate) use delivery::body;
+#[cfg(test)]
+pub(crate) use readers::Reader;
 use readers::Readers;
 use wire::Wire;
 
@@ -63,12 +65,7 @@ impl Checks {
     }
 
     /// A device sent a frame.
-    pub(crate) fn sent(
-        &mut self,
-        now: Duration,
-        by: &Device,
-        frame: &Bytes,
-    ) -> Result<(), Reason> {
+    pub(crate) fn sent(&mut self, now: Duration, by: &Device, frame: &Bytes) -> Result<(), Reason> {
         self.wire.sealed(frame)?;
         self.readers.sent(now, by, frame)
     }

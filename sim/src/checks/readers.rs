@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use stringphone_protocol::v2::{Settings, V2Session, V2State};
-use stringphone_protocol::{Event, Identity, Input, Moment, Output, ParticipantId, Record, Session};
+use stringphone_protocol::{
+    Event, Identity, Input, Moment, Output, ParticipantId, Record, Session,
+};
 
 use crate::dice::{Stream, entropy};
 use crate::report::Reason;
@@ -38,12 +40,7 @@ impl Readers {
         self.evicted.retain(|(.., reader)| reader.identity.id() != id);
     }
 
-    pub(super) fn sent(
-        &mut self,
-        now: Duration,
-        by: &Device,
-        frame: &Bytes,
-    ) -> Result<(), Reason> {
+    pub(super) fn sent(&mut self, now: Duration, by: &Device, frame: &Bytes) -> Result<(), Reason> {
         for (evicted, room, reader) in &mut self.evicted {
             let knows = by.applied.contains(&reader.identity.id());
             if *room != by.room || !knows || reader.left == 0 {
@@ -77,7 +74,7 @@ impl Readers {
 
 /// Who goes on with what a device stored once, and obeys nobody: when it is told that it is out,
 /// it begins again from there.
-struct Reader {
+pub(crate) struct Reader {
     identity: Identity,
     records: Vec<Record>,
     session: Option<V2Session>,
@@ -85,7 +82,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(device: &Device) -> Self {
+    pub(crate) fn new(device: &Device) -> Self {
         Self {
             identity: device.identity.clone(),
             records: device.storage.records(),
@@ -94,7 +91,7 @@ impl Reader {
         }
     }
 
-    fn reads(&mut self, now: Duration, frame: &[u8], entropy: &mut ChaCha20Rng) -> bool {
+    pub(crate) fn reads(&mut self, now: Duration, frame: &[u8], entropy: &mut ChaCha20Rng) -> bool {
         self.left = self.left.saturating_sub(1);
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let mut moment = Moment::new(now, entropy);
@@ -103,7 +100,7 @@ impl Reader {
         };
         let _ = session.handle(Input::Frame(frame), &mut moment);
         let read = drain(&mut session, &mut moment);
-        self.session = Some(session).filter(|session| session.is_ready());
+        self.session = Some(session).filter(Session::is_ready);
         read
     }
 
@@ -116,7 +113,7 @@ impl Reader {
     }
 }
 
-/// Whether a message came out.
+/// Whether it could read a message.
 fn drain(session: &mut V2Session, moment: &mut Moment<'_>) -> bool {
     let mut read = false;
     while let Some(output) = session.poll() {
@@ -124,7 +121,13 @@ fn drain(session: &mut V2Session, moment: &mut Moment<'_>) -> bool {
             Output::Store(_) => {
                 let _ = session.handle(Input::Stored, moment);
             }
-            Output::Event(Event::Message { .. } | Event::Uncertain { .. }) => read = true,
+            // What came too late for it was read all the same.
+            Output::Event(
+                Event::Message { .. }
+                | Event::Uncertain { .. }
+                | Event::Expired(_)
+                | Event::Unverifiable(_),
+            ) => read = true,
             _ => {}
         }
     }

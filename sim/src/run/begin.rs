@@ -1,6 +1,6 @@
 //! How a house begins: who is where, and what is planned. Not what happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use stringphone_protocol::Identity;
@@ -15,6 +15,7 @@ use crate::house::House;
 use crate::machine::TOPIC;
 use crate::net::{Counts, Network, Topology};
 use crate::report::Report;
+use crate::schedule::Fault;
 use crate::storage::Storage;
 use crate::trace::{Trace, TraceHash};
 
@@ -52,7 +53,7 @@ impl Run {
         let (first, places) = (self.house.first_of(room), self.house.places());
         let numbers = room.saturating_mul(Topology::numbers(places));
         let media = self.house.topology.build(&mut self.network, &self.house.link, places, numbers);
-        let everywhere: std::collections::BTreeSet<_> = media.iter().flatten().copied().collect();
+        let everywhere: BTreeSet<_> = media.iter().flatten().copied().collect();
         let attacker = Attacker::new(self.house.seed, room, self.network.node(everywhere));
         for (place, media) in media.iter().enumerate() {
             let number = first + place;
@@ -89,6 +90,11 @@ impl Run {
             let (devices, room) = planned.fault.concerns();
             let here = devices.iter().all(|device| self.devices.contains_key(device))
                 && room.is_none_or(|room| self.rooms.contains_key(&room));
+            if let Fault::RollBack { device, .. } = &planned.fault
+                && let Some(device) = self.devices.get(device)
+            {
+                device.storage.keep_copies();
+            }
             if here && planned.at < self.house.lasts {
                 self.agenda.plan(planned.at, Event::Fault(number));
             }

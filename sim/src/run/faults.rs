@@ -87,12 +87,7 @@ impl Run {
         }
     }
 
-    fn roll_back(
-        &mut self,
-        number: DeviceId,
-        by: Duration,
-        machines: &mut impl Machines,
-    ) -> bool {
+    fn roll_back(&mut self, number: DeviceId, by: Duration, machines: &mut impl Machines) -> bool {
         let Some(device) = self.devices.get_mut(&number).filter(|device| !device.out) else {
             return false;
         };
@@ -147,9 +142,10 @@ impl Run {
 
     fn partition(&mut self, devices: &[DeviceId], lasts: Duration) -> bool {
         // A copy of a device is where the device is.
-        let side = self.devices.iter().filter(|(number, device)| {
-            devices.contains(&device.copy_of.unwrap_or(**number))
-        });
+        let side = self
+            .devices
+            .iter()
+            .filter(|(number, device)| devices.contains(&device.copy_of.unwrap_or(**number)));
         let cut = self.network.cut(side.map(|(_, device)| device.node).collect::<Vec<_>>());
         self.agenda.plan(self.now + lasts, Event::Heal(cut));
         true

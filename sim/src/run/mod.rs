@@ -6,6 +6,8 @@ mod begin;
 mod device;
 mod faults;
 mod happenings;
+#[cfg(test)]
+mod peeking;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -55,7 +57,10 @@ enum Event {
     Arrives(Arrival),
     Wake(DeviceId, u32),
     Speak(DeviceId),
-    Invite { by: DeviceId, device: DeviceId },
+    Invite {
+        by: DeviceId,
+        device: DeviceId,
+    },
     Fault(usize),
     Start(DeviceId, u32),
     Vanish(DeviceId),

@@ -56,9 +56,7 @@ impl Storm<'_> {
             45..50 => one(Fault::RollBack { device, by: lasts }),
             50..55 => one(Fault::Copy { device, lasts }),
             55..60 => one(Fault::Drift { device, ppm: self.within(500) }),
-            60..64 => {
-                one(Fault::Jump { device, seconds: i64::from(self.within(86_400)) })
-            }
+            60..64 => one(Fault::Jump { device, seconds: i64::from(self.within(86_400)) }),
             64..68 => one(Fault::Rotate { by }),
             68..72 => one(Fault::Appoint { device, by }),
             72..78 => self.evict(at, by),
