@@ -32,6 +32,12 @@ impl Dice {
         drawn < probability
     }
 
+    /// Another seed.
+    #[cfg(feature = "actors")]
+    pub(crate) fn seed(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
     /// Below `end`; 0 if that is 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end).unwrap_or(u64::MAX);

@@ -41,3 +41,8 @@ pub use report::{Failure, Reason, Report, Violation};
 pub use schedule::{DeviceId, Fault, Planned, Schedule, ScheduleError};
 pub use shrink::shrink;
 pub use trace::TraceHash;
+
+/// The guide's code, compiled and run.
+#[cfg(all(doctest, feature = "actors"))]
+#[doc = include_str!("../../docs/SIMULATION.md")]
+struct Guide;

@@ -44,7 +44,7 @@ impl Device {
     ) -> Result<Self, TopicError> {
         let Boot { life, seed, identity, storage, clock, settings, invitation, .. } = boot;
         let mut dice = Dice::new(seed, Stream::Traffic, number);
-        let carrier_seed = u64::try_from(dice.below(usize::MAX)).unwrap_or(0);
+        let carrier_seed = dice.seed();
         let store = SimStore::new(storage, life, news.clone(), dice);
         let topic = match invitation {
             Some(invitation) => Topic::invited(invitation, identity),

@@ -104,8 +104,14 @@ impl Checks {
         self.last_words.insert(number, device.map_or(0, |device| device.said));
     }
 
-    pub(crate) fn audit(&self, device: &Device) -> Result<(), Reason> {
-        stores::audit(device)
+    /// Of so many that may be members, after so many orders to keepers.
+    pub(crate) fn audit(
+        &self,
+        device: &Device,
+        places: usize,
+        orders: usize,
+    ) -> Result<(), Reason> {
+        stores::audit(device, places, orders)
     }
 
     /// How many are together; otherwise who is not, and why.

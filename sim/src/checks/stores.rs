@@ -3,17 +3,25 @@
 use crate::report::Reason;
 use crate::run::Device;
 
-/// PROTOCOL §3.15: members, and so windows and keys, are bounded by it; no house here has as many.
-const RECORDS: usize = 2_048;
+/// What a device holds besides members and operations.
+const RECORDS: usize = 64;
+/// A window, a KEM key, and so on.
+const EACH_MEMBER: usize = 4;
+/// An operation that it brought about, and others that follow from it.
+const EACH_ORDER: usize = 4;
+/// PROTOCOL §3.15.
 const GENERATIONS: usize = 4;
-const BYTES: usize = 1 << 20;
+/// Generations that are gone, windows and operations: a record has less than this on average.
+const EACH_RECORD: usize = 1_024;
 
-pub(super) fn audit(device: &Device) -> Result<(), Reason> {
+/// `places`: who may ever have been a member; `orders`: what keepers were told to do.
+pub(super) fn audit(device: &Device, places: usize, orders: usize) -> Result<(), Reason> {
     let (records, bytes) = device.storage.size();
     let generations = device.storage.count("generation/");
+    let bound = RECORDS + EACH_MEMBER * places + EACH_ORDER * orders;
     for (what, have, bound) in [
-        ("records", records, RECORDS),
-        ("bytes", bytes, BYTES),
+        ("records", records, bound),
+        ("bytes", bytes, bound * EACH_RECORD),
         ("generations", generations, GENERATIONS),
     ] {
         if have > bound {

@@ -70,7 +70,7 @@ impl Run {
             self.nodes.insert(node, number);
             self.devices.insert(number, device);
         }
-        self.rooms.insert(room, Room { media, attacker });
+        self.rooms.insert(room, Room { media, attacker, orders: 0 });
     }
 
     fn plan(&mut self) {

@@ -115,8 +115,7 @@ impl Run {
         if let Some(keeper) = self.devices.get_mut(&by) {
             keeper.inviting.push(device);
         }
-        machines.order(self.now, by, Order::Invite);
-        true
+        self.order(by, Order::Invite, machines)
     }
 
     /// The invitation is written: the device starts anew with it.

@@ -159,11 +159,18 @@ impl Run {
         self.order(by, Order::Evict(id), machines)
     }
 
-    fn order(&mut self, by: DeviceId, order: Order, machines: &mut impl Machines) -> bool {
-        let on = self.is_on(by);
-        if on {
-            machines.order(self.now, by, order);
+    /// Tells a keeper, or who may think that it is one, to do something. Whether it is on.
+    pub(super) fn order(
+        &mut self,
+        by: DeviceId,
+        order: Order,
+        machines: &mut impl Machines,
+    ) -> bool {
+        let Some(keeper) = self.devices.get(&by).filter(|keeper| keeper.on) else { return false };
+        if let Some(room) = self.rooms.get_mut(&keeper.room) {
+            room.orders += 1;
         }
-        on
+        machines.order(self.now, by, order);
+        true
     }
 }

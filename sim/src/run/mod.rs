@@ -50,6 +50,8 @@ pub(crate) struct Run {
 pub(crate) struct Room {
     media: Vec<Vec<MediumId>>,
     attacker: Attacker,
+    /// How often keepers were told to do something.
+    orders: usize,
 }
 
 /// What is due at its time. Those of a device are void once it lives another life.
@@ -183,7 +185,8 @@ impl Run {
 
     fn audit(&mut self) {
         for (number, device) in &self.devices {
-            if let Err(reason) = self.checks.audit(device) {
+            let orders = self.rooms.get(&device.room).map_or(0, |room| room.orders);
+            if let Err(reason) = self.checks.audit(device, self.house.places(), orders) {
                 let at = self.now;
                 self.violation.get_or_insert(Violation { at, device: *number, reason });
             }
