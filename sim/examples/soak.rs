@@ -10,6 +10,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use stringphone_protocol::v2::Timing;
 use stringphone_sim::{Failure, House, Link, Report, Schedule, Topology, shrink};
 
 const HELP: &str = "\
@@ -23,6 +24,7 @@ usage: soak [option value]…
   --faults N       random faults in each room and hour (10)
   --hours H        how long faults strike, in virtual hours (1)
   --every S        seconds between two messages of a device (300)
+  --keys N         how many times faster keys change than usual (1)
   --loss P         of frames, doubled and reordered as many (0.05)
   --topology T     bus, pairs, star or floors:N (bus)
   --only ROOM      only this room of each house
@@ -42,6 +44,7 @@ struct Options {
     faults: f64,
     hours: f64,
     every: f64,
+    keys: u64,
     loss: f64,
     topology: Topology,
     only: Option<usize>,
@@ -110,6 +113,7 @@ impl Options {
             faults: 10.0,
             hours: 1.0,
             every: 300.0,
+            keys: 1,
             loss: 0.05,
             topology: Topology::Bus,
             only: None,
@@ -139,6 +143,7 @@ impl Options {
             "--faults" => self.faults = value.parse()?,
             "--hours" => self.hours = value.parse()?,
             "--every" => self.every = value.parse()?,
+            "--keys" => self.keys = value.parse::<u64>()?.max(1),
             "--loss" => self.loss = value.parse()?,
             "--topology" => self.topology = value.parse()?,
             "--only" => self.only = Some(value.parse()?),
@@ -165,6 +170,7 @@ impl Options {
             .newcomers(self.newcomers)
             .link(link)
             .topology(self.topology)
+            .timing(timing(self.keys))
             .lasts(Duration::from_secs_f64(self.hours * 3_600.0))
             .every(Some(Duration::from_secs_f64(self.every)));
         let house = self.without.iter().fold(house, |house, device| house.without(*device));
@@ -189,6 +195,17 @@ impl Options {
             return house.run_actors();
         }
         house.run()
+    }
+}
+
+fn timing(faster: u64) -> Timing {
+    let usual = Timing::default();
+    Timing {
+        step_ms: usual.step_ms / faster,
+        overlap_ms: usual.overlap_ms / faster,
+        rekey_ms: usual.rekey_ms / faster,
+        kem_ms: usual.kem_ms / faster,
+        ..usual
     }
 }
 
