@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use stringphone_protocol::v2::Timing;
+
 use crate::house::House;
 use crate::net::Counts;
 use crate::schedule::{DeviceId, Schedule};
@@ -174,6 +176,9 @@ impl fmt::Display for House {
             "    .every({})",
             every.map_or("None".into(), |every| format!("Some({every})"))
         )?;
+        if self.settings.timing != Timing::default() {
+            writeln!(f, "    .timing({:?})", self.settings.timing)?;
+        }
         if let Some(room) = self.only {
             writeln!(f, "    .only({room})")?;
         }

@@ -10,10 +10,9 @@ mod app;
 use std::cell::RefCell;
 use std::error::Error;
 use std::rc::Rc;
-use std::time::Duration;
 
 use app::{Room, TOO_WARM};
-use stringphone_sim::{House, Link, Schedule, shrink};
+use stringphone_sim::{House, Link, shrink};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -66,6 +65,10 @@ fn cold() -> Rc<RefCell<Room>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use stringphone_sim::Schedule;
+
     use super::*;
 
     #[test]
