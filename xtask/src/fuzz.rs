@@ -3,6 +3,8 @@
 //! A committed corpus (`fuzz/corpus/<target>`) is only read: libFuzzer writes what it finds into
 //! the first directory it is given, which lies among the build artifacts and may be thrown away.
 
+pub(crate) mod campaign;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
@@ -17,6 +19,7 @@ const SECONDS: u32 = 600;
 pub(crate) fn run(args: &[&str], steps: &mut Steps) -> Result<(), String> {
     let (target, seconds) = match args {
         [] => return list(),
+        ["--all", rest @ ..] => return campaign::run(rest, steps),
         [target] => (*target, SECONDS),
         [target, seconds] => {
             let problem = |_| format!("`{seconds}` is no number of seconds.");
@@ -69,6 +72,16 @@ fn targets() -> Result<Vec<String>, String> {
 }
 
 fn fuzz(steps: &mut Steps, target: &str, seconds: u32, options: &[&str]) -> Result<(), String> {
+    let mut command = fuzzing(target, seconds)?;
+    let started = SystemTime::now();
+    steps.run(command.args(options)).map_err(|problem| match newest_artifact(target, started) {
+        Some(input) => crash_report(target, &input).unwrap_or(problem),
+        None => problem,
+    })
+}
+
+/// The command that fuzzes a target for so long; options of libFuzzer may follow.
+fn fuzzing(target: &str, seconds: u32) -> Result<Command, String> {
     let found = metadata::target_dir()?.join("fuzz/corpus").join(target);
     std::fs::create_dir_all(&found)
         .map_err(|error| format!("cannot make {}: {error}", found.display()))?;
@@ -79,13 +92,8 @@ fn fuzz(steps: &mut Steps, target: &str, seconds: u32, options: &[&str]) -> Resu
     command.args(committed.is_dir().then_some(committed));
     // No input may take ten seconds or a gigabyte.
     command.args(["--", "-timeout=10", "-rss_limit_mb=1024"]);
-    command.arg(format!("-max_total_time={seconds}")).args(options);
-
-    let started = SystemTime::now();
-    steps.run(&mut command).map_err(|problem| match newest_artifact(target, started) {
-        Some(input) => crash_report(target, &input).unwrap_or(problem),
-        None => problem,
-    })
+    command.arg(format!("-max_total_time={seconds}"));
+    Ok(command)
 }
 
 /// `cargo fuzz` on the stable toolchain, with its builds inside the one target directory.

@@ -39,6 +39,10 @@ usage: cargo xtask <command>
                              much memory it took
   fuzz [target [seconds]]    fuzzes one target for longer (600 s by default);
                              without a target: lists them
+  fuzz --all MINUTES [--only a,b]
+                             spreads the time evenly over all targets, or some; may be interrupted,
+                             and the same command goes on; a target that fails leaves the others
+                             their share, and its input is named at the end
   model [--deep] [scenario…] searches V2 sessions for orders of events after which their members
                              do not end up together, all scenarios or some; --deep takes longer
   proofs [model…]            runs the symbolic models of docs/proofs, all or some, and compares
