@@ -9,7 +9,9 @@ use std::time::{Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::{cargo_fuzz, crash_report, fuzzing, newest_artifact, targets};
+use super::{
+    ARTIFACTS, LIMITS, cargo_fuzz, corpora, crash_report, make_folder, newest_artifact, targets,
+};
 use crate::metadata;
 use crate::needs;
 use crate::steps::Steps;
@@ -100,8 +102,9 @@ fn next<'a>(chosen: &'a [String], progress: &Progress, share: u64) -> Option<(&'
 
 /// Fuzzes a target for so long, and counts what that brought.
 fn slice(target: &str, seconds: u64, had: &mut Had) -> Result<(), String> {
-    let mut command = fuzzing(target, u32::try_from(seconds).unwrap_or(u32::MAX))?;
-    command.arg("-print_final_stats=1");
+    let mut command = built(target)?;
+    command.args(corpora(target)?).args(LIMITS);
+    command.arg(format!("-max_total_time={seconds}")).arg("-print_final_stats=1");
     let (began, started) = (SystemTime::now(), Instant::now());
     let mut tail = Vec::new();
     let succeeded = run_lines(&mut command, |line| {
@@ -120,6 +123,21 @@ fn slice(target: &str, seconds: u64, had: &mut Had) -> Result<(), String> {
     // What it took to read the corpus counts, or a large one would never get its share.
     had.seconds += started.elapsed().as_secs().max(1);
     Ok(())
+}
+
+/// The target as it was built: what is edited meanwhile does not change the campaign.
+fn built(target: &str) -> Result<Command, String> {
+    let version = Command::new("rustc").arg("-vV").output();
+    let version = version.map_err(|error| format!("cannot run rustc: {error}"))?.stdout;
+    let version = String::from_utf8_lossy(&version);
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    let host = host.ok_or("rustc does not say what it builds for")?;
+    let path = metadata::target_dir()?.join("fuzz").join(host).join("release").join(target);
+    let artifacts = Path::new(ARTIFACTS).join(target);
+    make_folder(&artifacts)?;
+    let mut command = Command::new(path);
+    command.arg(format!("-artifact_prefix={}/", artifacts.display()));
+    Ok(command)
 }
 
 /// Runs a command, hands over each line of its stderr, and tells whether it succeeded.
