@@ -19,6 +19,8 @@ use crate::codec;
 const MAGIC: &[u8] = b"stringphone store 1\n";
 /// The largest file: some 100,000 participants, and the bound on what a wrong file makes us read.
 const LIMIT: usize = 16 << 20;
+/// The bytes of a number in the file, at most.
+const NUMBER: usize = 9;
 /// Others may neither read nor write.
 const OTHERS: u32 = 0o077;
 
@@ -113,6 +115,13 @@ struct Stored {
     value: Vec<u8>,
 }
 
+impl Stored {
+    /// The bytes that it takes in the file, at most.
+    fn room(&self) -> usize {
+        self.key.len().saturating_add(self.value.len()).saturating_add(3 * NUMBER)
+    }
+}
+
 impl Drop for Stored {
     fn drop(&mut self) {
         self.value.zeroize();
@@ -173,8 +182,9 @@ fn write(path: &Path, records: &[Record], place: Place) -> Result<(), StoreError
             Some(Stored { key: record.key.clone(), version: record.version, value })
         })
         .collect();
-    let body = codec::encode(&stored).map_err(|error| StoreError::Other(error.into()))?;
-    let body = Zeroizing::new(body);
+    let room = stored.iter().map(Stored::room).sum::<usize>().saturating_add(NUMBER);
+    let body =
+        codec::encode_secret(&stored, room).map_err(|error| StoreError::Other(error.into()))?;
     let sum = checksum(&body).to_le_bytes();
     within_limit(path, (MAGIC.len() + sum.len() + body.len()) as u64)?;
     replace(path, &[MAGIC, &sum, &body], place)

@@ -9,6 +9,7 @@ mod media;
 mod members;
 mod outputs;
 mod relaying;
+mod secrets;
 mod sockets;
 mod support;
 mod talking;
