@@ -1,6 +1,8 @@
 //! What the bus's tests share: houses whose members know each other, and odd links and stores.
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub(crate) mod disk;
+
 use std::collections::VecDeque;
 use std::error::Error;
 use std::future::{Future, pending};
