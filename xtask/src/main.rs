@@ -12,6 +12,7 @@ mod metadata;
 mod model;
 mod needs;
 mod proofs;
+mod soak;
 mod steps;
 mod test;
 
@@ -47,6 +48,9 @@ usage: cargo xtask <command>
                              do not end up together, all scenarios or some; --deep takes longer
   proofs [model…]            runs the symbolic models of docs/proofs, all or some, and compares
                              each verdict with the one expected; needs verifpal, not run by CI
+  soak [MINUTES] [--only a,b]
+                             campaigns that take long, an hour in all by default, not run by CI:
+{soak}
   help                       this text
 
 Every step prints the exact command it runs, and how long it took. A failing step prints the
@@ -86,6 +90,7 @@ fn dispatch(args: &[&str], steps: &mut Steps) -> Result<(), String> {
         ["fuzz", rest @ ..] => fuzz::run(rest, steps),
         ["model", rest @ ..] => model::run(rest, steps),
         ["proofs", models @ ..] => proofs::run(models, steps),
+        ["soak", rest @ ..] => soak::run(rest, steps),
         [unknown, ..] => Err(format!(
             "There is no command `{unknown}`. See `cargo xtask help` for those there are."
         )),
@@ -93,7 +98,8 @@ fn dispatch(args: &[&str], steps: &mut Steps) -> Result<(), String> {
 }
 
 fn help() -> Result<(), String> {
-    print!("{}", HELP.replace("{check}\n", &check::list(31)));
+    let help = HELP.replace("{check}\n", &check::list(31));
+    print!("{}", help.replace("{soak}\n", &soak::list(31)));
     Ok(())
 }
 
