@@ -98,7 +98,12 @@ impl FileStore {
 #[async_trait]
 impl Store for FileStore {
     async fn load(&mut self) -> Result<Vec<Record>, StoreError> {
-        self.off_the_actor(Self::load_now).await
+        self.off_the_actor(|store| {
+            tidy(&store.path)
+                .map_err(|error| StoreError::Io { path: store.path.clone(), error })?;
+            store.load_now()
+        })
+        .await
     }
 
     async fn commit(&mut self, batch: Vec<Record>) -> Result<(), StoreError> {
@@ -198,9 +203,7 @@ fn checksum(bytes: &[u8]) -> u32 {
 fn replace(path: &Path, parts: &[&[u8]], place: Place) -> io::Result<()> {
     // Behind a symbolic link it is the target that is replaced.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.new", std::process::id()));
-    let beside = PathBuf::from(beside);
+    let beside = beside(path, &std::process::id().to_string());
     // What an earlier try left there is nobody's, and may have another mode.
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -218,8 +221,38 @@ fn replace(path: &Path, parts: &[&[u8]], place: Place) -> io::Result<()> {
         placed.and(removed)?;
     }
     // The new name is safe only once its folder is.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder(path))?.sync_all()
+}
+
+/// Where a process writes a file before it takes its place.
+fn beside(path: &Path, process: &str) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{process}.new"));
+    beside.into()
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Removes what killed processes left half written: it holds secrets. A store has one process.
+fn tidy(path: &Path) -> io::Result<()> {
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let entries = match fs::read_dir(folder(path)) {
+        Ok(entries) => entries,
+        // Without a folder there is nothing to tidy.
+        Err(_) => return Ok(()),
+    };
+    for entry in entries {
+        let left = entry?.file_name();
+        let process = left.to_str().and_then(|name| name.strip_suffix(".new")?.rsplit('.').next());
+        let numbered = process.filter(|id| id.parse::<u32>().is_ok());
+        let ours = numbered.map(|id| beside(path, id));
+        if let Some(left_by_one) = ours.filter(|ours| ours.file_name() == Some(&left)) {
+            fs::remove_file(left_by_one)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
