@@ -235,7 +235,8 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Removes what killed processes left half written: it holds secrets. A store has one process.
+/// Removes what killed processes left half written: it holds secrets. A store has one process; what
+/// has its number, the next write replaces.
 fn tidy(path: &Path) -> io::Result<()> {
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let entries = match fs::read_dir(folder(path)) {
@@ -246,7 +247,8 @@ fn tidy(path: &Path) -> io::Result<()> {
     for entry in entries {
         let left = entry?.file_name();
         let process = left.to_str().and_then(|name| name.strip_suffix(".new")?.rsplit('.').next());
-        let numbered = process.filter(|id| id.parse::<u32>().is_ok());
+        let another = |id: &u32| *id != std::process::id();
+        let numbered = process.filter(|id| id.parse().ok().filter(another).is_some());
         let ours = numbered.map(|id| beside(path, id));
         if let Some(left_by_one) = ours.filter(|ours| ours.file_name() == Some(&left)) {
             fs::remove_file(left_by_one)?;

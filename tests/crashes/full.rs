@@ -56,6 +56,8 @@ async fn with_a_full_disk() -> Test {
     phone.publish_raw("after").confirm().await?.all().await?;
     assert_eq!(next(&mut heard).await.body, "after");
     assert!(lamp.epoch().await? > epoch);
+    lamp.stop().await?;
+    phone.stop().await?;
     Ok(())
 }
 
