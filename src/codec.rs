@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 /// The bound on payloads: larger than any frame, and all that a hostile length can make us
 /// allocate.
@@ -23,6 +24,19 @@ pub(crate) enum CodecError {
 
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
     Ok(bincode::serde::encode_to_vec(value, bincode::config::standard())?)
+}
+
+/// The same for a value that holds secrets, and has at most `room` bytes: a buffer that grows leaves
+/// copies behind.
+pub(crate) fn encode_secret<T: Serialize + ?Sized>(
+    value: &T,
+    room: usize,
+) -> Result<Zeroizing<Vec<u8>>, CodecError> {
+    let mut bytes = Zeroizing::new(vec![0; room]);
+    let config = bincode::config::standard();
+    let len = bincode::serde::encode_into_slice(value, &mut bytes, config)?;
+    bytes.truncate(len);
+    Ok(bytes)
 }
 
 /// The value of these bytes, which may claim lengths up to `LIMIT` bytes.

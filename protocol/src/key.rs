@@ -98,25 +98,39 @@ impl PartialEq for TopicKey {
 
 impl Eq for TopicKey {}
 
-/// 32 secret bytes in one place of the heap, so that moving them leaves no copies behind.
+/// Secret bytes in one place of the heap, so that moving them leaves no copies behind.
 #[derive(Clone)]
-pub(crate) struct SecretBytes(Box<Zeroizing<[u8; 32]>>);
+pub(crate) struct SecretBytes<const N: usize = 32>(Box<Zeroizing<[u8; N]>>);
 
-impl SecretBytes {
-    pub(crate) fn new(bytes: &[u8; 32]) -> Self {
-        let mut secret = Self(Box::new(Zeroizing::new([0; 32])));
+impl<const N: usize> SecretBytes<N> {
+    pub(crate) fn new(bytes: &[u8; N]) -> Self {
+        let mut secret = Self::zeros();
         secret.0.copy_from_slice(bytes);
         secret
     }
 
+    fn zeros() -> Self {
+        Self(Box::new(Zeroizing::new([0; N])))
+    }
+
+    pub(crate) fn expose(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl SecretBytes {
     pub(crate) fn random(entropy: &mut dyn rand_core::CryptoRng) -> Self {
-        let mut secret = Self(Box::new(Zeroizing::new([0; 32])));
+        let mut secret = Self::zeros();
         entropy.fill_bytes(secret.0.as_mut_slice());
         secret
     }
 
-    pub(crate) fn expose(&self) -> &[u8; 32] {
-        &self.0
+    /// The first of them as a secret of its own.
+    pub(crate) fn first<const N: usize>(&self) -> SecretBytes<N> {
+        const { assert!(N <= 32) };
+        let mut first = SecretBytes::zeros();
+        first.0.iter_mut().zip(self.expose()).for_each(|(to, from)| *to = *from);
+        first
     }
 }
 

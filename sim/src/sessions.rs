@@ -101,7 +101,7 @@ impl Machines for Sessions {
 
     fn say(&mut self, now: Duration, number: usize, body: Vec<u8>, expires: Option<Duration>) {
         let expires_in_ms = expires.and_then(|after| u64::try_from(after.as_millis()).ok());
-        let options = PublishOptions { expires_in_ms, ticket: None };
+        let options = PublishOptions { expires_in_ms, ..PublishOptions::default() };
         self.with(now, number, |machine| {
             // Who is no member now says nothing.
             let _ = machine.put(now, Input::Command(Command::PublishWith(&body, options)));

@@ -19,6 +19,8 @@ use crate::codec;
 pub(super) const MAGIC: &[u8] = b"stringphone store 1\n";
 /// The largest file: some 100,000 participants, and the bound on what a wrong file makes us read.
 const LIMIT: usize = 16 << 20;
+/// The bytes of a number in the file, at most.
+const NUMBER: usize = 9;
 /// Others may neither read nor write.
 const OTHERS: u32 = 0o077;
 
@@ -91,7 +93,12 @@ impl FileStore {
 impl Store for FileStore {
     async fn load(&mut self) -> Result<Vec<Record>, StoreError> {
         let taken = self.take();
-        off_the_actor(self, taken, Self::load_now).await
+        off_the_actor(self, taken, |store| {
+            tidy(&store.path)
+                .map_err(|error| StoreError::Io { path: store.path.clone(), error })?;
+            store.load_now()
+        })
+        .await
     }
 
     async fn commit(&mut self, batch: Vec<Record>) -> Result<(), StoreError> {
@@ -107,6 +114,13 @@ struct Stored {
     key: String,
     version: u16,
     value: Vec<u8>,
+}
+
+impl Stored {
+    /// The bytes that it takes in the file, at most.
+    fn room(&self) -> usize {
+        self.key.len().saturating_add(self.value.len()).saturating_add(3 * NUMBER)
+    }
 }
 
 impl Drop for Stored {
@@ -176,8 +190,9 @@ fn write(path: &Path, records: &[Record], place: Place) -> Result<(), StoreError
             Some(Stored { key: record.key.clone(), version: record.version, value })
         })
         .collect();
-    let body = codec::encode(&stored).map_err(|error| StoreError::Other(error.into()))?;
-    let body = Zeroizing::new(body);
+    let room = stored.iter().map(Stored::room).sum::<usize>().saturating_add(NUMBER);
+    let body =
+        codec::encode_secret(&stored, room).map_err(|error| StoreError::Other(error.into()))?;
     let sum = checksum(&body).to_le_bytes();
     within_limit(path, (MAGIC.len() + sum.len() + body.len()) as u64)?;
     replace(path, &[MAGIC, &sum, &body], place)
@@ -190,7 +205,7 @@ pub(super) fn checksum(bytes: &[u8]) -> u32 {
 
 fn replace(path: &Path, parts: &[&[u8]], place: Place) -> io::Result<()> {
     let path = &shred::target(path);
-    let beside = shred::beside(path, &format!(".{}.new", std::process::id()));
+    let beside = shred::beside(path, &suffix(&std::process::id().to_string()));
     // What an earlier try left there is nobody's, and may have another mode.
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -210,10 +225,40 @@ fn replace(path: &Path, parts: &[&[u8]], place: Place) -> io::Result<()> {
     sync_folder(path)
 }
 
+/// What a process writes ends so, until it takes its place.
+fn suffix(process: &str) -> String {
+    format!(".{process}.new")
+}
+
 /// The new name of a file is safe only once its folder is.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder(path))?.sync_all()
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Removes what killed processes left half written: it holds secrets. A store has one process; what
+/// has its number, the next write replaces.
+fn tidy(path: &Path) -> io::Result<()> {
+    let path = &shred::target(path);
+    let entries = match fs::read_dir(folder(path)) {
+        Ok(entries) => entries,
+        // Without a folder there is nothing to tidy.
+        Err(_) => return Ok(()),
+    };
+    for entry in entries {
+        let left = entry?.file_name();
+        let process = left.to_str().and_then(|name| name.strip_suffix(".new")?.rsplit('.').next());
+        let another = |id: &u32| *id != std::process::id();
+        let numbered = process.filter(|id| id.parse().ok().filter(another).is_some());
+        let ours = numbered.map(|id| shred::beside(path, &suffix(id)));
+        if let Some(left_by_one) = ours.filter(|ours| ours.file_name() == Some(&left)) {
+            fs::remove_file(left_by_one)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! What the bus's tests share: houses whose members know each other, and odd links and stores.
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub(crate) mod disk;
+
 use std::collections::VecDeque;
 use std::error::Error;
 use std::future::{Future, pending};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::{SinkExt, StreamExt, stream};
@@ -98,6 +100,14 @@ pub(crate) fn in_virtual_time(test: impl Future<Output = Test>) -> Test {
         let day = Duration::from_secs(86_400);
         tokio::time::timeout(day, test).await.map_err(|_| "it waits in vain")?
     })
+}
+
+/// Whether a test of many rounds goes on, after so many since it began: for this many, or for as many
+/// seconds as `STRINGPHONE_SOAK_SECONDS` says.
+pub(crate) fn goes_on(rounds: u32, at_least: u32, began: Instant) -> bool {
+    let seconds = std::env::var("STRINGPHONE_SOAK_SECONDS").ok();
+    let seconds = seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
+    rounds < at_least || began.elapsed() < Duration::from_secs(seconds)
 }
 
 /// What a [`Scripted`] transport does when it is asked to connect.

@@ -3,6 +3,8 @@
 //! A committed corpus (`fuzz/corpus/<target>`) is only read: libFuzzer writes what it finds into
 //! the first directory it is given, which lies among the build artifacts and may be thrown away.
 
+pub(crate) mod campaign;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
@@ -13,10 +15,15 @@ use crate::steps::{Steps, cargo, shown};
 
 const MANIFEST: &str = "fuzz/Cargo.toml";
 const SECONDS: u32 = 600;
+/// No input may take ten seconds or a gigabyte.
+const LIMITS: [&str; 2] = ["-timeout=10", "-rss_limit_mb=1024"];
+/// Where failing inputs are kept.
+const ARTIFACTS: &str = "fuzz/artifacts";
 
 pub(crate) fn run(args: &[&str], steps: &mut Steps) -> Result<(), String> {
     let (target, seconds) = match args {
         [] => return list(),
+        ["--all", rest @ ..] => return campaign::run(rest, steps),
         [target] => (*target, SECONDS),
         [target, seconds] => {
             let problem = |_| format!("`{seconds}` is no number of seconds.");
@@ -69,23 +76,27 @@ fn targets() -> Result<Vec<String>, String> {
 }
 
 fn fuzz(steps: &mut Steps, target: &str, seconds: u32, options: &[&str]) -> Result<(), String> {
-    let found = metadata::target_dir()?.join("fuzz/corpus").join(target);
-    std::fs::create_dir_all(&found)
-        .map_err(|error| format!("cannot make {}: {error}", found.display()))?;
-    let committed = Path::new("fuzz/corpus").join(target);
-
     let mut command = cargo_fuzz("run")?;
-    command.arg(target).arg(found);
-    command.args(committed.is_dir().then_some(committed));
-    // No input may take ten seconds or a gigabyte.
-    command.args(["--", "-timeout=10", "-rss_limit_mb=1024"]);
+    command.arg(target).args(corpora(target)?).arg("--").args(LIMITS);
     command.arg(format!("-max_total_time={seconds}")).args(options);
-
     let started = SystemTime::now();
     steps.run(&mut command).map_err(|problem| match newest_artifact(target, started) {
         Some(input) => crash_report(target, &input).unwrap_or(problem),
         None => problem,
     })
+}
+
+/// Where inputs are: what was found, which grows, and what is committed.
+fn corpora(target: &str) -> Result<Vec<PathBuf>, String> {
+    let found = metadata::target_dir()?.join("fuzz/corpus").join(target);
+    make_folder(&found)?;
+    let committed = Path::new("fuzz/corpus").join(target);
+    Ok(std::iter::once(found).chain(committed.is_dir().then_some(committed)).collect())
+}
+
+fn make_folder(path: &Path) -> Result<(), String> {
+    std::fs::create_dir_all(path)
+        .map_err(|error| format!("cannot make {}: {error}", path.display()))
 }
 
 /// `cargo fuzz` on the stable toolchain, with its builds inside the one target directory.
@@ -101,7 +112,7 @@ fn cargo_fuzz(verb: &str) -> Result<Command, String> {
 
 /// The input that libFuzzer wrote down when the target failed.
 fn newest_artifact(target: &str, since: SystemTime) -> Option<PathBuf> {
-    let files = std::fs::read_dir(Path::new("fuzz/artifacts").join(target)).ok()?.flatten();
+    let files = std::fs::read_dir(Path::new(ARTIFACTS).join(target)).ok()?.flatten();
     let dated = files.filter_map(|file| {
         let written = file.metadata().ok()?.modified().ok()?;
         (written >= since).then(|| (written, file.path()))

@@ -12,6 +12,7 @@ mod metadata;
 mod model;
 mod needs;
 mod proofs;
+mod soak;
 mod steps;
 mod test;
 
@@ -39,10 +40,17 @@ usage: cargo xtask <command>
                              much memory it took
   fuzz [target [seconds]]    fuzzes one target for longer (600 s by default);
                              without a target: lists them
+  fuzz --all MINUTES [--only a,b]
+                             spreads the time evenly over all targets, or some; may be interrupted,
+                             and the same command goes on; a target that fails leaves the others
+                             their share, and its input is named at the end
   model [--deep] [scenario…] searches V2 sessions for orders of events after which their members
                              do not end up together, all scenarios or some; --deep takes longer
   proofs [model…]            runs the symbolic models of docs/proofs, all or some, and compares
                              each verdict with the one expected; needs verifpal, not run by CI
+  soak [MINUTES] [--only a,b]
+                             campaigns that take long, an hour in all by default, not run by CI:
+{soak}
   help                       this text
 
 Every step prints the exact command it runs, and how long it took. A failing step prints the
@@ -82,6 +90,7 @@ fn dispatch(args: &[&str], steps: &mut Steps) -> Result<(), String> {
         ["fuzz", rest @ ..] => fuzz::run(rest, steps),
         ["model", rest @ ..] => model::run(rest, steps),
         ["proofs", models @ ..] => proofs::run(models, steps),
+        ["soak", rest @ ..] => soak::run(rest, steps),
         [unknown, ..] => Err(format!(
             "There is no command `{unknown}`. See `cargo xtask help` for those there are."
         )),
@@ -89,7 +98,8 @@ fn dispatch(args: &[&str], steps: &mut Steps) -> Result<(), String> {
 }
 
 fn help() -> Result<(), String> {
-    print!("{}", HELP.replace("{check}\n", &check::list(31)));
+    let help = HELP.replace("{check}\n", &check::list(31));
+    print!("{}", help.replace("{soak}\n", &soak::list(31)));
     Ok(())
 }
 

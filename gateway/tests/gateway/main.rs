@@ -10,6 +10,7 @@ mod members;
 mod outputs;
 mod relaying;
 mod sealing;
+mod secrets;
 mod sockets;
 mod support;
 mod talking;

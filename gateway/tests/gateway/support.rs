@@ -191,6 +191,12 @@ impl Running {
         kill_process(id, signal).unwrap();
     }
 
+    /// SIGTERM, and all that it told on standard error.
+    pub(crate) fn terminated(self) -> String {
+        self.signal(Signal::TERM);
+        self.end().err
+    }
+
     /// SIGTERM, and the exit code.
     pub(crate) fn terminate(self) -> i32 {
         self.signal(Signal::TERM);

@@ -6,7 +6,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::crypto::{INVITATION, INVITATION_SECRET, hash};
 use super::kem::Suite;
@@ -67,7 +67,7 @@ pub struct Invitation {
     pub(super) topic: TopicId,
     /// Milliseconds since 1970 UTC; zero: none.
     pub(super) expiry: u64,
-    pub(super) secret: [u8; 16],
+    pub(super) secret: SecretBytes<16>,
     pub(super) name: String,
 }
 
@@ -117,7 +117,7 @@ impl Invitation {
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SIZE));
         bytes.u8(VERSION).u8(self.suite.to_byte()).u8(self.role.to_byte());
         bytes.put(self.issuer.as_bytes()).put(&self.topic.0).u48(self.expiry);
-        bytes.put(&self.secret).text(&self.name);
+        bytes.put(self.secret.expose()).text(&self.name);
         bytes
     }
 
@@ -132,7 +132,8 @@ impl Invitation {
         let mut parse = || {
             let role = Role::from_byte(reader.u8()?)?;
             let (issuer, topic) = (PublicKey::from_bytes(reader.array()?), reader.array()?);
-            let (expiry, secret) = (reader.u48()?, reader.array()?);
+            let expiry = reader.u48()?;
+            let secret = SecretBytes::new(reader.take(16)?.as_array()?);
             let name = String::from(reader.text().filter(|name| !name.is_empty())?);
             reader.end()?;
             Some(Self { suite, role, issuer, topic: TopicId(topic), expiry, secret, name })
@@ -141,7 +142,7 @@ impl Invitation {
     }
 
     pub(super) fn id(&self) -> InvitationId {
-        let [a, b, c, d, e, f, g, h, ..] = hash(INVITATION, &[&self.secret]);
+        let [a, b, c, d, e, f, g, h, ..] = hash(INVITATION, &[self.secret.expose()]);
         [a, b, c, d, e, f, g, h]
     }
 
@@ -160,12 +161,6 @@ impl PartialEq for Invitation {
 }
 
 impl Eq for Invitation {}
-
-impl Drop for Invitation {
-    fn drop(&mut self) {
-        self.secret.zeroize();
-    }
-}
 
 impl fmt::Debug for Invitation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -74,7 +74,7 @@ impl World {
             issuer: self.keeper.public_key(),
             topic: self.topic,
             expiry: 1_790_000_000_000,
-            secret: [8; 16],
+            secret: SecretBytes::new(&[8; 16]),
             name: "greenhouse".into(),
         }
     }

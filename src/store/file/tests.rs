@@ -47,6 +47,24 @@ fn what_an_earlier_try_left_beside_a_file_is_no_obstacle() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+#[tokio::test]
+async fn what_killed_processes_left_half_written_goes_when_their_store_is_opened() {
+    let folder = folder();
+    let path = folder.path().join("a.topic");
+    FileStore::new(&path).commit_now(vec![Record::put("a", 1, b"1")]).unwrap();
+    let others = ["a.topic.new", "a.topic.x.new", "b.topic.7.new", "7.new"];
+    for name in ["a.topic.7.new", "a.topic.4000000.new"].iter().chain(&others) {
+        fs::write(folder.path().join(name), "half a fil").unwrap();
+    }
+    assert_eq!(FileStore::new(&path).load().await.unwrap(), [Record::put("a", 1, b"1")]);
+    let left = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut left: Vec<_> = left.map(|name| name.into_string().unwrap()).collect();
+    left.sort();
+    let mut wanted = [&["a.topic"], &others[..]].concat();
+    wanted.sort();
+    assert_eq!(left, wanted);
+}
+
 #[test]
 fn a_commit_that_fails_leaves_the_old_records() {
     let folder = folder();

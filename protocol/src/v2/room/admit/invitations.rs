@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
 use super::{Admissions, Issued};
-use crate::key::first;
 use crate::v2::crypto::{Digest, fresh};
 use crate::v2::invitation::{Invitation, InvitationId, InviteOptions};
 use crate::v2::joining::Introduction;
@@ -66,7 +65,7 @@ impl Room {
             issuer: cx.identity.public_key(),
             topic: self.topic,
             expiry: cx.wall.map_or(0, |wall| wall.saturating_add(options.lifetime_ms)),
-            secret: first(random.expose()),
+            secret: random.first(),
             name: topic_name.into(),
         };
         let until = cx.after(options.lifetime_ms);
