@@ -8,7 +8,7 @@ use core::str::FromStr;
 
 use ed25519_dalek::{Signer, SigningKey};
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::key::{ParseKeyError, parse_hex};
 use crate::{ParticipantId, PublicKey};
@@ -43,6 +43,7 @@ impl Identity {
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let signing = Arc::new(SigningKey::from_bytes(seed));
         let id = PublicKey::from_bytes(signing.verifying_key().to_bytes()).id();
+        scrub_stack();
         Self { signing, id }
     }
 
@@ -67,6 +68,15 @@ impl Identity {
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.signing.sign(message).to_bytes()
     }
+}
+
+/// Overwrites what functions that have returned left on the stack: values that were moved leave
+/// copies behind, and whatever is built there next may take them along in its unused bytes.
+#[inline(never)]
+pub fn scrub_stack() {
+    let mut below = [0xff_u8; 4_096];
+    // It is not optimised away.
+    below.zeroize();
 }
 
 impl fmt::Debug for Identity {

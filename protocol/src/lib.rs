@@ -72,7 +72,7 @@ pub mod classic;
 
 pub use command::{Command, CommandError, MessageId, PublishOptions, Unconfirmed};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
-pub use identity::Identity;
+pub use identity::{Identity, scrub_stack};
 pub use key::{InvalidKey, ParseKeyError, ParticipantId, PublicKey, TopicKey};
 pub use output::{Epoch, Event, Output, Refusal};
 pub use record::{Record, RestoreError};

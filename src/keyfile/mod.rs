@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::Path;
 
 use rand_core::Rng;
-use stringphone_protocol::{Identity, Record, RestoreError};
+use stringphone_protocol::{Identity, Record, RestoreError, scrub_stack};
 use zeroize::Zeroizing;
 
 use crate::entropy;
@@ -164,6 +164,7 @@ pub fn save(
     let records = records(keys, passphrase)?;
     shred::keep_old(path)?;
     let saved = FileStore::new(path).commit_now(records);
+    scrub_stack();
     let shredded = shred::shred_old(path);
     Ok(saved.and(shredded)?)
 }
@@ -233,6 +234,12 @@ fn gain(path: &Path, identity: Identity) -> Result<Keys, TopicError> {
 type Found = (Identity, Option<StorageKey>);
 
 fn read(path: &Path, passphrase: Option<&Passphrase>) -> Result<Option<Found>, TopicError> {
+    let found = find(path, passphrase);
+    scrub_stack();
+    found
+}
+
+fn find(path: &Path, passphrase: Option<&Passphrase>) -> Result<Option<Found>, TopicError> {
     let records = FileStore::new(path).load_now()?;
     if let Some(sealed) = value(&records, SEALED)? {
         let path = || path.into();
