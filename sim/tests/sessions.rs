@@ -93,3 +93,35 @@ fn who_is_evicted_is_missed_by_nobody_and_can_be_let_in_again() {
     let report = passes(&house.schedule(schedule.parse().unwrap()));
     assert_eq!((report.together, report.joined, report.faults), (4, 4, 4));
 }
+
+/// On a perfect link, after an hour or as long as is said.
+fn calm(seed: u64, devices: usize, minutes: u64, schedule: &str) -> House {
+    House::seeded(seed)
+        .devices(devices)
+        .newcomers(2)
+        .link(Link::perfect())
+        .lasts(Duration::from_secs(60 * minutes))
+        .every(Some(Duration::from_secs(300)))
+        .schedule(schedule.parse().unwrap())
+}
+
+#[test]
+fn a_member_that_missed_how_another_was_admitted_again_hears_it() {
+    passes(&calm(0, 3, 60, "60s partition 1 for 100s\n100s admit 2 by 0"));
+}
+
+#[test]
+fn a_member_that_missed_an_eviction_after_three_rekeys_catches_up() {
+    let rekeys = "60s rotate by 0\n120s rotate by 0\n180s rotate by 0";
+    let report =
+        passes(&calm(0, 3, 12, &format!("{rekeys}\n200s partition 2 for 100s\n250s evict 1 by 0")));
+    assert!(report.published < 100, "and nobody asks without end");
+}
+
+#[test]
+fn a_member_that_lost_its_storage_and_spoke_gets_in_again_and_hears_nothing_twice() {
+    let schedule = "1069.497793s crash 4 for 7.037775s\n1344.461698s admit 4 by 0\n\
+                    1914.077016s replay in 0 frames 154";
+    let house = calm(5_004, 8, 60, schedule).topology(Topology::Pairs);
+    passes(&[1, 2, 3, 5, 6].into_iter().fold(house, House::without));
+}

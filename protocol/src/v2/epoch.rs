@@ -350,6 +350,12 @@ impl Epochs {
             (generation.certified && clean, generation.certified, generation.recipe.number)
         };
         self.generations.sort_by(|a, b| rank(b).cmp(&rank(a)).then(a.id.cmp(&b.id)));
+        // Of the others the early ones go first, clean or not: one that was just handed over may be
+        // clean once the operations come that it was begun with.
+        let age = |generation: &Generation| (generation.certified, generation.recipe.number);
+        if let Some((_, others)) = self.generations.split_first_mut() {
+            others.sort_by(|a, b| age(b).cmp(&age(a)).then(a.id.cmp(&b.id)));
+        }
         for (place, generation) in self.generations.iter_mut().enumerate() {
             generation.until = match (place, generation.until) {
                 (0, _) => None,

@@ -51,6 +51,17 @@ pub use state::V2State;
 const FIRST_GREETING: u64 = 1_000;
 const LAST_GREETING: u64 = 32_000;
 
+/// A hello that is said again.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "model", derive(Hash))]
+struct Greeting {
+    next: u64,
+    /// Until the one after that.
+    interval: u64,
+    /// When whoever let us in gives up as well.
+    until: u64,
+}
+
 /// One participant's side of a V2 topic. See [`Session`] for how it is driven, and [the
 /// module](super) for an example.
 #[cfg_attr(feature = "model", derive(Clone))]
@@ -68,7 +79,7 @@ pub struct V2Session {
     /// Replies that wait to be confirmed.
     answers: BTreeMap<ParticipantId, Handover>,
     /// A hello to be said again until we have joined: when, and how long after that.
-    greeting: Option<(u64, u64)>,
+    greeting: Option<Greeting>,
     catch_up_interval: u64,
     /// Members whose challenge came to nothing since we were last where the topic is, or since
     /// nobody else spoke.
@@ -223,7 +234,7 @@ impl Session for V2Session {
             Some(_) => None,
             None => self.room.as_ref().and_then(|room| room.ask_at()),
         };
-        let greeting = self.greeting.map(|(next, _)| next);
+        let greeting = self.greeting.map(|greeting| greeting.next);
         [ask, room, asking, greeting].into_iter().flatten().min()
     }
 
@@ -404,7 +415,9 @@ impl V2Session {
         self.room = Some(Box::new(room));
         self.ask = None;
         self.answers.clear();
-        self.greeting = Some((moment.now.saturating_add(FIRST_GREETING), FIRST_GREETING));
+        let next = moment.now.saturating_add(FIRST_GREETING);
+        let until = moment.now.saturating_add(self.settings.timing.admission_ms);
+        self.greeting = Some(Greeting { next, interval: FIRST_GREETING, until });
     }
 }
 
@@ -503,21 +516,22 @@ impl V2Session {
     }
 
     fn greet_again(&mut self, moment: &mut Moment<'_>) {
-        let Some((next, interval)) = self.greeting else { return };
+        let Some(Greeting { next, interval, until }) = self.greeting else { return };
         let Some(room) = &mut self.room else { return };
         if room.joined() {
             self.greeting = None;
         } else if next <= moment.now {
-            if interval > LAST_GREETING {
-                // Whoever let us in is gone: again from the beginning.
+            if until <= moment.now {
+                // Our admission has lapsed: again from the beginning.
                 self.room = None;
                 self.greeting = None;
                 self.introduce(moment);
                 return;
             }
             room.greet(&mut cx!(self, moment));
-            let interval = interval.saturating_mul(2);
-            self.greeting = Some((moment.now.saturating_add(interval), interval));
+            let interval = interval.saturating_mul(2).min(LAST_GREETING);
+            let next = moment.now.saturating_add(interval);
+            self.greeting = Some(Greeting { next, interval, until });
         }
     }
 

@@ -198,6 +198,11 @@ impl Window {
         }
     }
 
+    /// Whether a later one than this was taken.
+    pub(super) const fn is_behind(&self, counter: u64) -> bool {
+        counter.saturating_add(1) < self.next
+    }
+
     /// Whether a restart left it open if this one was delivered.
     pub(super) const fn is_certain(&self, counter: u64) -> bool {
         counter >= self.certain_from

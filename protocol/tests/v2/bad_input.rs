@@ -326,17 +326,17 @@ fn a_frame_from_too_far_ahead_is_of_an_unknown_epoch() {
 }
 
 #[test]
-fn no_more_than_256_steps_are_followed_in_a_row() {
+fn no_more_than_512_steps_are_followed_in_a_row() {
     let mut house = House::of(150, 2);
     let mut forge = Forge::of(&house.devices[1]);
     let mut refusals = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..10 {
         forge.epoch = forge.epoch.ahead(64);
         let frame = forge.frame(0, b"forward");
         refusals.push(house.inject(0, &frame));
     }
-    assert_eq!(refusals[..4], [None; 4]);
-    assert!(refusals[4..].iter().all(|refusal| *refusal == Some(Refusal::UnknownEpoch)));
+    assert_eq!(refusals[..8], [None; 8]);
+    assert!(refusals[8..].iter().all(|refusal| *refusal == Some(Refusal::UnknownEpoch)));
 }
 
 #[test]

@@ -42,9 +42,18 @@ impl Room {
 
     /// Takes the next step, and stores it.
     pub(super) fn step(&mut self, cx: &mut Cx<'_>) {
+        self.steps_on(1, cx);
+    }
+
+    /// Takes a step that nobody is in yet: others may have taken one that we have not heard of.
+    pub(super) fn new_step(&mut self, cx: &mut Cx<'_>) {
+        self.steps_on(2, cx);
+    }
+
+    fn steps_on(&mut self, steps: u32, cx: &mut Cx<'_>) {
         let until = cx.after(cx.settings.timing.overlap_ms);
         let Some(current) = self.epochs.current_mut() else { return };
-        current.advance(current.present.step.saturating_add(1), cx.now, until);
+        current.advance(current.present.step.saturating_add(steps), cx.now, until);
         current.entered = cx.now;
         cx.outbox.store(vec![records::generation(current)]);
         self.step_due = false;

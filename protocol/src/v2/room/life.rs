@@ -129,6 +129,10 @@ impl Room {
             // It opened, so somebody knows the sender.
             Refusal::UntrustedSender if self.joined => self.ask_for_operations(cx),
             Refusal::BadSignature | Refusal::Malformed | Refusal::NotAllowed => {
+                // Perhaps its sender was admitted again, and we have not heard.
+                if refusal == Refusal::BadSignature && self.joined {
+                    self.ask_for_operations(cx);
+                }
                 if self.insiders.take(cx.now) {
                     return;
                 }

@@ -219,7 +219,7 @@ impl Room {
             epochs,
             superseded: BTreeSet::new(),
             kem: KemKeys { current: None, past: None, made: 0, repeat_at: None },
-            steps: Bucket::new(256, 14_000),
+            steps: Bucket::new(512, 7_000),
             step_due: false,
             heal_at: None,
             ask_at: None,

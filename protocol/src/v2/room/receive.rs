@@ -75,11 +75,15 @@ impl Room {
         keys: &Keys,
     ) -> Result<Checked, Refusal> {
         let mut refusal = Refusal::UntrustedSender;
-        let mut found = None;
+        let (mut found, mut unverified) = (None, None);
         for (id, member, standing) in self.candidates(&opened) {
             let Some(key) = member.verifying_key() else { continue };
             let signed = opened.signed_by(&self.topic, keys, &key, member.incarnation);
             match self.judge(member, &key, standing, &opened, &signed) {
+                // Perhaps another candidate made it for certain.
+                Ok(standing @ (Standing::Returned | Standing::Again)) => {
+                    unverified = Some((id, member.incarnation, standing, signed.short()));
+                }
                 Ok(standing) => {
                     found = Some((id, member.incarnation, standing, signed.short()));
                     break;
@@ -90,7 +94,7 @@ impl Room {
                 Err(_) => {}
             }
         }
-        let (sender, incarnation, standing, digest) = found.ok_or(refusal)?;
+        let (sender, incarnation, standing, digest) = found.or(unverified).ok_or(refusal)?;
         let (generation, step) = (generation.id, keys.step);
         Ok(Checked { generation, step, sender, incarnation, standing, digest, opened })
     }
@@ -128,6 +132,10 @@ impl Room {
             Seen::No | Seen::Uncertain => standing,
             Seen::Other => Standing::Cloned,
             Seen::Yes | Seen::Old if opened.kind == kind::HELLO => return Ok(Standing::Returned),
+            // Whoever went back to its last start says the same hello again.
+            Seen::Same if opened.kind == kind::HELLO && member.window.is_behind(opened.counter) => {
+                return Ok(Standing::Returned);
+            }
             Seen::Yes | Seen::Same if asks_for_receipt(opened.kind) => return Ok(Standing::Again),
             Seen::Yes | Seen::Same | Seen::Old => return Err(Refusal::Duplicate),
         };
@@ -165,10 +173,10 @@ impl Room {
         Err(Refusal::Cloned)
     }
 
-    /// Somebody went back to an old state, or is a copy. If it says hello, it wants to know.
+    /// Somebody went back to an old state, or is a copy: now and then it is told.
     fn hear_clone(&mut self, checked: &Checked, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         cx.event(Event::Cloned(checked.sender));
-        if checked.opened.kind == kind::HELLO && self.marks.take(cx.now) {
+        if self.marks.take(cx.now) {
             self.send_mark(checked.sender, cx);
         }
         Err(Refusal::Cloned)
@@ -214,6 +222,10 @@ impl Room {
         digest: u16,
         cx: &Cx<'_>,
     ) -> Result<u64, Refusal> {
+        // What comes before we are in it would be forgotten with the attempt.
+        if !self.joined && taken.kind <= kind::LAST_APPLICATION {
+            return Err(Refusal::NoTopicKey);
+        }
         let limits = cx.settings.inbox.filter(|_| taken.kind <= kind::LAST_APPLICATION);
         if limits.is_some_and(|limits| !self.inbox.has_room(body, limits)) {
             return Err(Refusal::InboxFull);

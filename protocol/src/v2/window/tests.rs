@@ -74,10 +74,10 @@ proptest! {
         let (mut window, mut taken, mut next) = (Window::default(), BTreeSet::new(), 0_u64);
         for (distance, ahead) in steps {
             let counter = if ahead { next + distance * 3 } else { next.saturating_sub(distance * 13) };
-            let far = counter < next.saturating_sub(SPAN);
-            let forgotten = window.missing().last().is_some_and(|(first, _)| counter < first)
-                && window.missing().count() >= GAPS;
-            let seen = taken.contains(&counter) || (far && forgotten);
+            // Below that there were more gaps than are kept.
+            let floor = window.gaps.as_ref().map_or(0, |gaps| gaps.floor);
+            let forgotten = counter < floor;
+            let seen = taken.contains(&counter) || forgotten;
             let digest = u16::try_from(counter & 0xffff).unwrap_or(0);
             prop_assert_eq!(window.look(counter, digest) == Seen::No, !seen, "counter {}", counter);
             if !seen {

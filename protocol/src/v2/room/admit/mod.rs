@@ -224,7 +224,7 @@ impl Room {
             pending.member.incarnation == incarnation && pending.role == role
         });
         if !known {
-            self.step(cx);
+            self.new_step(cx);
             let place = Place { key, incarnation, role, rank: u32::MAX };
             let member = Box::new(Member::new(&place));
             let until = cx.after(cx.settings.timing.admission_ms);
