@@ -22,7 +22,7 @@ use stringphone::memory::{Hub, MemoryPort};
 use stringphone::store::DatabaseStore;
 use stringphone::transport::{ChannelName, Channels, Frame, Transport};
 use stringphone::{
-    Identity, InboxLimits, InviteOptions, OutboxLimits, Subscription, Topic, TopicHandle,
+    Identity, InboxLimits, InviteOptions, Kept, OutboxLimits, Subscription, Topic, TopicHandle,
 };
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
@@ -167,7 +167,7 @@ impl<'a> House<'a> {
             ms(confirmed)
         );
         watch("delivery.recovery_10000", &figure);
-        try_join_all(acks.iter().map(|kept| kept.ack())).await?;
+        try_join_all(acks.iter().map(Kept::ack)).await?;
         Ok(())
     }
 }
@@ -191,7 +191,7 @@ async fn confirmed(phone: &TopicHandle, lamp: &TopicHandle) -> Fallible<()> {
                 kept.push(more?);
             }
             left -= kept.len();
-            try_join_all(kept.iter().map(|kept| kept.ack())).await?;
+            try_join_all(kept.iter().map(Kept::ack)).await?;
         }
         Ok::<_, Box<dyn Error + Send + Sync>>(())
     };
@@ -271,7 +271,7 @@ async fn outsider(mut port: MemoryPort) -> Fallible<()> {
         let mut bytes = vec![0x20; 161];
         bytes[1..9].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
         link.outgoing.send(Frame::on(channel.clone(), bytes)).await?;
-        if number % 64 == 0 {
+        if number.is_multiple_of(64) {
             tokio::task::yield_now().await;
         }
     }

@@ -20,12 +20,15 @@ const ERASE: Duration = Duration::from_secs(60);
 /// The topic's store, which is away while it works.
 pub(super) struct Storing {
     store: Option<Box<dyn Store>>,
-    work: Option<(Work, BoxFuture<'static, Result<Box<dyn Store>, StoreError>>)>,
+    work: Option<(Work, Done)>,
     /// What is stored next; the session waits for it.
     next: Option<Vec<Record>>,
     /// Until what was overwritten is made unreadable.
     erase: Option<Pin<Box<Sleep>>>,
 }
+
+/// What brings the store back.
+type Done = BoxFuture<'static, Result<Box<dyn Store>, StoreError>>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Work {
