@@ -350,8 +350,7 @@ fn parcel(world: &World) -> Value {
     let info = parcel_info(&world.topic, &world.keeper.public_key(), &recipient, 0);
     let sealing = Sealing { suite: Suite::X25519, to: &kem.public(), info: &info, psk: None };
     let mut entropy = ChaCha20Rng::from_seed([21; 32]);
-    let sealed =
-        seal(&sealing, &original.to_bytes(), &world.keeper, &mut entropy).expect("a good key");
+    let sealed = seal(&sealing, &original.to_bytes(), &world.keeper, &mut entropy).unwrap();
     json!({ "sender_seed": hex(&[2; 32]), "carrier_seed": hex(&[1; 32]),
         "recipient_seed": hex(&[20; 32]), "kem_private_key": hex(kem.expose()),
         "hpke_info": hex(&info), "original": hex(&original.to_bytes()),
