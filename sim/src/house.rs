@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::Duration;
 
-use stringphone_protocol::v2::{Settings, Timing};
+use stringphone_protocol::v2::{HistoryLimits, InboxLimits, OutboxLimits, Settings, Timing};
 
 use crate::net::{Link, Topology};
 use crate::report::{Failure, Report};
@@ -117,6 +117,16 @@ impl House {
     #[must_use]
     pub fn topology(mut self, topology: Topology) -> Self {
         self.topology = topology;
+        self
+    }
+
+    /// Has every message confirmed by all, kept until it is, acknowledged by who gets it, and told
+    /// to who was away. For bare sessions.
+    #[must_use]
+    pub fn confirmed(mut self) -> Self {
+        self.settings.outbox = Some(OutboxLimits::default());
+        self.settings.inbox = Some(InboxLimits::default());
+        self.settings.history = Some(HistoryLimits::default());
         self
     }
 

@@ -65,6 +65,13 @@ pub(crate) enum Happening {
         from: ParticipantId,
         id: Option<MessageId>,
         body: Bytes,
+        /// Perhaps not for the first time, as it says itself.
+        again: bool,
+    },
+    /// Somebody has stored messages of this device, by their numbers.
+    Confirmed {
+        tickets: Vec<u64>,
+        by: ParticipantId,
     },
     /// A message that may have been delivered before; no news for [`checks`](crate::checks).
     Uncertain,
@@ -98,6 +105,7 @@ impl fmt::Display for Happening {
                 let id = id.map(|id| (id.incarnation, id.counter, id.place));
                 write!(f, "is given message {id:?} of {from}")
             }
+            Self::Confirmed { tickets, by } => write!(f, "hears that {by} has {tickets:?}"),
             Self::Uncertain => f.write_str("is given an uncertain message"),
             Self::Invited(invitation) => write!(f, "invites: {}", invitation.is_some()),
             Self::Ready => f.write_str("is ready"),

@@ -22,6 +22,8 @@ pub struct Report {
     pub published: u64,
     /// Messages that were delivered.
     pub delivered: u64,
+    /// Receipts that arrived, where messages are confirmed.
+    pub confirmed: u64,
     /// Messages of which their receiver can't know whether they were delivered before.
     pub uncertain: u64,
     /// Frames that devices sent.
@@ -76,6 +78,14 @@ pub enum Reason {
     DeliveredTwice {
         /// Whose.
         from: DeviceId,
+        /// Which.
+        number: u64,
+    },
+    /// A message was confirmed by a device that was not given it.
+    #[error("device {by} confirmed message {number}, and was never given it")]
+    ConfirmedInVain {
+        /// Who.
+        by: DeviceId,
         /// Which.
         number: u64,
     },

@@ -8,9 +8,11 @@ use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use stringphone_protocol::v2::{InviteOptions, V2Session, V2State};
 use stringphone_protocol::{
-    Command, Event, Input, Moment, Output, PublishOptions, Record, Session,
+    Command, Event, Input, MessageId, Moment, Output, ParticipantId, PublishOptions, Record,
+    Session,
 };
 
+use crate::checks;
 use crate::clock::Clock;
 use crate::dice::{Dice, Stream, entropy};
 use crate::machine::{Boot, Happening, Machines, Order, View};
@@ -34,6 +36,8 @@ struct Machine {
     clock: Clock,
     storage: Storage,
     life: u32,
+    /// Whether messages are confirmed and acknowledged.
+    confirms: bool,
     /// What is being stored, and when that is done.
     storing: Option<(Duration, Vec<Record>)>,
     inbox: VecDeque<Bytes>,
@@ -101,8 +105,9 @@ impl Machines for Sessions {
 
     fn say(&mut self, now: Duration, number: usize, body: Vec<u8>, expires: Option<Duration>) {
         let expires_in_ms = expires.and_then(|after| u64::try_from(after.as_millis()).ok());
-        let options = PublishOptions { expires_in_ms, ..PublishOptions::default() };
         self.with(now, number, |machine| {
+            let ticket = machine.confirms.then(|| checks::number(&body)).flatten();
+            let options = PublishOptions { expires_in_ms, ticket, ..PublishOptions::default() };
             // Who is no member now says nothing.
             let _ = machine.put(now, Input::Command(Command::PublishWith(&body, options)));
         });
@@ -141,6 +146,7 @@ impl Machine {
         if let Some(invitation) = invitation {
             settings.entry = stringphone_protocol::v2::Entry::Invitation(invitation);
         }
+        let confirms = settings.outbox.is_some();
         let mut entropy = entropy(seed, Stream::Entropy, number, life);
         let records = storage.records();
         #[cfg(test)]
@@ -156,6 +162,7 @@ impl Machine {
             clock,
             storage,
             life,
+            confirms,
             storing: None,
             inbox: VecDeque::new(),
             armed: None,
@@ -186,7 +193,11 @@ impl Machine {
     /// Takes out what there is, and puts in what waits, until nothing more comes.
     fn drain(&mut self, now: Duration, mut happened: impl FnMut(Happening)) {
         loop {
+            let mut given = Vec::new();
             while let Some(output) = self.session.poll() {
+                if let Output::Event(Event::Message { from, id: Some(id), .. }) = &output {
+                    given.push((*from, *id));
+                }
                 match output {
                     Output::Store(batch) => {
                         let done = now + self.dice.within(COMMIT);
@@ -197,6 +208,9 @@ impl Machine {
                     _ => {}
                 }
             }
+            if self.confirms && self.deal_with(now, given) {
+                continue;
+            }
             // While something is stored, frames are better left outside.
             let next = if self.storing.is_some() { None } else { self.inbox.pop_front() };
             let Some(frame) = next else { break };
@@ -205,6 +219,18 @@ impl Machine {
         if let Some(at) = self.next_wake(now) {
             happened(Happening::Wake(at));
         }
+    }
+
+    /// Acknowledges what came, and sends on what waits. Whether there was anything.
+    fn deal_with(&mut self, now: Duration, given: Vec<(ParticipantId, MessageId)>) -> bool {
+        let mut dealt = !given.is_empty();
+        for (from, id) in given {
+            self.put(now, Input::Command(Command::Acknowledge(from, id)));
+        }
+        while self.session.waits() && self.put(now, Input::Command(Command::SendOn)) {
+            dealt = true;
+        }
+        dealt
     }
 
     /// When to be woken, if not then already.
@@ -224,9 +250,10 @@ impl Machine {
 
 fn translate(event: Event) -> Happening {
     match event {
-        Event::Message { from, body, id, .. } => {
-            Happening::Delivered { from, id, body: body.into() }
+        Event::Message { from, body, id, redelivered, .. } => {
+            Happening::Delivered { from, id, body: body.into(), again: redelivered }
         }
+        Event::Confirmed { tickets, by: Some(by), .. } => Happening::Confirmed { tickets, by },
         Event::Uncertain { .. } => Happening::Uncertain,
         Event::Invited(invitation) => Happening::Invited(Some(invitation)),
         Event::Ready => Happening::Ready,

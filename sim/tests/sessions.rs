@@ -125,3 +125,20 @@ fn a_member_that_lost_its_storage_and_spoke_gets_in_again_and_hears_nothing_twic
     let house = calm(5_004, 8, 60, schedule).topology(Topology::Pairs);
     passes(&[1, 2, 3, 5, 6].into_iter().fold(house, House::without));
 }
+
+#[test]
+fn what_is_confirmed_was_given_to_who_confirmed_it_through_storms() {
+    for seed in 40..44 {
+        let house = House::seeded(seed).devices(12).rooms(2).newcomers(2).link(bad_radio());
+        let report = passes(&house.confirmed().storm(20));
+        assert!(report.confirmed > 100, "{report:?}");
+    }
+}
+
+#[test]
+fn on_a_bad_link_everybody_gets_and_confirms_every_message() {
+    let house = House::seeded(9).devices(5).link(bad_radio()).confirmed();
+    let report = passes(&house);
+    assert_eq!(report.delivered, 4 * report.published);
+    assert_eq!(report.confirmed, 4 * report.published);
+}

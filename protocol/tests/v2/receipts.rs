@@ -117,6 +117,8 @@ fn a_message_that_expired_is_not_confirmed() {
     house.now += 2_000;
     house.deliver_all();
     assert!(house.told(1, &Event::Expired(house.id(0))));
+    // Nor when it is sent again.
+    house.run(30_000);
     assert!(who(&house, 0, 1).is_empty());
 }
 

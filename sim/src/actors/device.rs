@@ -187,7 +187,8 @@ async fn tell_messages(mut messages: Subscription, tell: impl Fn(Happening)) {
     while let Some(message) = messages.next().await {
         tell(match message {
             Ok(message) => {
-                Happening::Delivered { from: message.from, id: message.id, body: message.body }
+                let (from, id, body) = (message.from, message.id, message.body);
+                Happening::Delivered { from, id, body, again: false }
             }
             Err(ReceiveError::Lagged(lagged)) => Happening::Dropped(lagged.0),
             Err(_) => continue,

@@ -47,7 +47,17 @@ fn name(bytes: &[u8]) -> Option<Name> {
     (body(device, number) == bytes).then_some((device, number))
 }
 
+/// The number of the message that has this body.
+pub(crate) fn number(bytes: &[u8]) -> Option<u64> {
+    name(bytes).map(|(_, number)| number)
+}
+
 impl Deliveries {
+    /// Whether a device was given the message that has this body.
+    pub(super) fn has_body(&self, by: DeviceId, body: &[u8]) -> bool {
+        name(body).is_some_and(|(from, number)| self.has(by, from, number))
+    }
+
     pub(super) fn take(
         &mut self,
         now: Duration,

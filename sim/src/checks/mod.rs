@@ -21,7 +21,7 @@ use crate::run::Device;
 use crate::schedule::DeviceId;
 
 use delivery::Deliveries;
-pub(crate) use delivery::body;
+pub(crate) use delivery::{body, number};
 #[cfg(test)]
 pub(crate) use readers::Reader;
 use readers::Readers;
@@ -57,6 +57,34 @@ impl Checks {
         devices: &Devices,
     ) -> Result<(), Reason> {
         self.deliveries.take(now, to, from, id, body, devices)
+    }
+
+    /// Whether a device was given the message that has this body.
+    pub(crate) fn has(&self, by: DeviceId, body: &[u8]) -> bool {
+        self.deliveries.has_body(by, body)
+    }
+
+    /// Somebody says that it has stored messages of a device.
+    pub(crate) fn confirmed(
+        &self,
+        sender: DeviceId,
+        numbers: &[u64],
+        by: ParticipantId,
+        devices: &Devices,
+    ) -> Result<(), Reason> {
+        // A copy hears what the original said.
+        if devices.get(&sender).is_none_or(|sender| sender.tainted) {
+            return Ok(());
+        }
+        // Who lost its storage does not know any more what it was given.
+        let known = devices.iter().filter(|(_, device)| !device.tainted);
+        let mut known = known.filter(|(_, device)| device.identity.id() == by);
+        let Some((by, _)) = known.next() else { return Ok(()) };
+        let lacks = |number: &&u64| !self.deliveries.has(*by, sender, **number);
+        match numbers.iter().find(lacks) {
+            Some(number) => Err(Reason::ConfirmedInVain { by: *by, number: *number }),
+            None => Ok(()),
+        }
     }
 
     /// A device went back to what it had stored then: what came since may come again.

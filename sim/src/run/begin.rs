@@ -130,6 +130,7 @@ fn empty_report() -> Report {
         events: 0,
         published: 0,
         delivered: 0,
+        confirmed: 0,
         uncertain: 0,
         frames: 0,
         attacks: 0,

@@ -30,10 +30,17 @@ impl Run {
     ) -> Result<(), Reason> {
         match happening {
             Happening::Sent(frame) => return self.sent(number, &frame),
-            Happening::Delivered { from, id, body } => {
-                self.report.delivered += 1;
+            Happening::Delivered { from, id, body, again } => {
                 self.trace.add(self.now, 7, number, &body);
+                if again && self.checks.has(number, &body) {
+                    return Ok(());
+                }
+                self.report.delivered += 1;
                 return self.checks.delivered(self.now, number, from, id, &body, &self.devices);
+            }
+            Happening::Confirmed { tickets, by } => {
+                self.report.confirmed += 1;
+                return self.checks.confirmed(number, &tickets, by, &self.devices);
             }
             Happening::Wake(at) => {
                 let life = self.devices.get(&number).map_or(0, |device| device.life);

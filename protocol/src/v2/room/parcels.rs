@@ -60,7 +60,7 @@ impl Room {
         match seen {
             Seen::No | Seen::Uncertain => {}
             Seen::Same | Seen::Yes => {
-                self.confirm_again(sender, counter, original.kind, cx);
+                self.confirm_again(sender, counter, original.kind, &original.body, cx);
                 return Err(Refusal::Duplicate);
             }
             Seen::Other => return Err(Refusal::Cloned),

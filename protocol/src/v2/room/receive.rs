@@ -154,7 +154,8 @@ impl Room {
             Standing::Returned => self.mark(&checked, cx),
             Standing::Pending => self.welcome(checked, cx),
             Standing::Again => {
-                self.confirm_again(checked.sender, checked.opened.counter, checked.opened.kind, cx);
+                let Opened { counter, kind, .. } = checked.opened;
+                self.confirm_again(checked.sender, counter, kind, checked.opened.body(), cx);
                 Err(Refusal::Duplicate)
             }
             Standing::Member => self.hear(checked, cx),
@@ -244,11 +245,16 @@ impl Room {
         from: ParticipantId,
         counter: u64,
         kind: u8,
+        body: &[u8],
         cx: &mut Cx<'_>,
     ) {
         let certain =
             self.members.get(&from).is_some_and(|member| member.window.is_certain(counter));
-        if certain && asks_for_receipt(kind) && self.again.take(cx.now) {
+        // What was late when it came was taken, and not delivered; so it is late now.
+        let expiry = Messages::parse(kind, body).and_then(|messages| messages.expiry);
+        let now = self.clock.upper_bound(cx);
+        let late = expiry.is_some_and(|expiry| now.is_none_or(|now| now > expiry));
+        if certain && !late && asks_for_receipt(kind) && self.again.take(cx.now) {
             self.due_receipts.push((sender_hint(from), counter));
         }
     }
