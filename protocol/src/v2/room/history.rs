@@ -359,7 +359,7 @@ impl Room {
         let kept = asker.lacks.iter().filter_map(|number| self.history.kept.get(number));
         let mut ways: Vec<(Option<Vec<u8>>, Kept)> = Vec::new();
         for (kept, _) in kept {
-            let frame = kept.frame(&self.topic, &self.epochs).filter(|_| reads(kept));
+            let frame = self.same_frame(kept).filter(|_| reads(kept));
             if frame.is_some() || was_there(kept) {
                 ways.push((frame, kept.clone()));
             }

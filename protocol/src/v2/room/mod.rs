@@ -21,7 +21,7 @@ mod timers;
 mod unsent;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
@@ -161,6 +161,8 @@ pub(super) struct Room {
     speakers: Speakers,
     deliveries: Vec<Event>,
     due_receipts: Vec<(SenderHint, u64)>,
+    /// The last messages that came in time, of those that expire.
+    punctual: VecDeque<(SenderHint, u64)>,
     /// What is stored with the next windows.
     due_records: Vec<Record>,
     receipts: Receipts,
@@ -230,6 +232,7 @@ impl Room {
             speakers: Speakers::default(),
             deliveries: Vec::new(),
             due_receipts: Vec::new(),
+            punctual: VecDeque::new(),
             due_records: Vec::new(),
             receipts: Receipts::default(),
             unsent: Unsent::default(),

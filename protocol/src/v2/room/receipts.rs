@@ -257,7 +257,9 @@ impl Room {
         if let Some((_, again)) = &mut awaited.times {
             *again = cx.after(wait);
         }
-        let same = awaited.kept.frame(&self.topic, &self.epochs).filter(|_| tries < SAME_BYTES);
+        let kept = awaited.kept.clone();
+        let same = self.same_frame(&kept).filter(|_| tries < SAME_BYTES);
+        let Some(awaited) = self.receipts.awaited.get(&counter) else { return };
         if let Some(frame) = same {
             cx.outbox.send(frame);
             return;
@@ -266,10 +268,16 @@ impl Room {
         let start = turn.checked_rem(awaited.missing.len()).unwrap_or(0);
         let missing = awaited.missing.iter().chain(&awaited.missing).skip(start);
         let whom: BTreeSet<ParticipantId> = missing.take(PARCELS).copied().collect();
-        let original = awaited.kept.original.clone();
         for id in whom {
-            self.send_parcel(id, &original, cx);
+            self.send_parcel(id, &kept.original, cx);
         }
+    }
+
+    /// A message's own frame, while its epoch is held and was sealed to nobody who is out by now.
+    pub(super) fn same_frame(&self, kept: &Kept) -> Option<Vec<u8>> {
+        let generation = self.epochs.iter().find(|each| each.id == kept.generation)?;
+        let clean = generation.recipe.evictions == self.evictions_hash;
+        kept.frame(&self.topic, &self.epochs).filter(|_| clean)
     }
 }
 

@@ -14,6 +14,9 @@ use crate::v2::original::{Kept, Original};
 use crate::v2::window::Seen;
 use crate::{Event, MessageId, ParticipantId, Refusal};
 
+/// Messages that came before their time passed, and that may be confirmed again.
+const PUNCTUAL: usize = 256;
+
 /// A frame that opened and whose signature was checked; nothing has changed yet.
 pub(crate) struct Checked {
     generation: Digest,
@@ -250,12 +253,12 @@ impl Room {
     ) {
         let certain =
             self.members.get(&from).is_some_and(|member| member.window.is_certain(counter));
-        // What was late when it came was taken, and not delivered; so it is late now.
-        let expiry = Messages::parse(kind, body).and_then(|messages| messages.expiry);
-        let now = self.clock.upper_bound(cx);
-        let late = expiry.is_some_and(|expiry| now.is_none_or(|now| now > expiry));
+        let hint = sender_hint(from);
+        // What was late when it came was taken as well, and not delivered.
+        let expires = Messages::parse(kind, body).is_none_or(|messages| messages.expiry.is_some());
+        let late = expires && !self.punctual.contains(&(hint, counter));
         if certain && !late && asks_for_receipt(kind) && self.again.take(cx.now) {
-            self.due_receipts.push((sender_hint(from), counter));
+            self.due_receipts.push((hint, counter));
         }
     }
 
@@ -345,7 +348,12 @@ impl Room {
             return Ok(());
         }
         if confirm && seen == Seen::No {
-            self.due_receipts.push((sender_hint(from), counter));
+            let name = (sender_hint(from), counter);
+            self.due_receipts.push(name);
+            if expiry.is_some() {
+                self.punctual.push_back(name);
+                self.punctual.drain(..self.punctual.len().saturating_sub(PUNCTUAL));
+            }
         }
         if cx.settings.inbox.is_some() && seen == Seen::No {
             self.keep(taken, &body, bodies.iter().count());
