@@ -11,7 +11,7 @@ use rand_core::{Rng, SeedableRng};
 use stringphone::memory::Hub;
 use stringphone::transport::{ChannelName, Channels, Frame, Transport};
 use stringphone::{InviteOptions, Subscription, Topic, TopicHandle};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::support::{Tapped, attach, identity, next};
 
@@ -48,13 +48,13 @@ impl World {
 
     /// Everything that can happen, and then two hours of silence.
     pub(crate) async fn round(&mut self) -> Fallible<()> {
-        self.talk().await?;
-        self.flood().await?;
+        within("talking", self.talk()).await?;
+        within("a flood", self.flood()).await?;
         self.hub.disconnect("phone");
         self.hub.disconnect("lamp");
         sleep(Duration::from_secs(60)).await;
         self.phone.0.rotate().await?;
-        self.talk().await?;
+        within("talking with new keys", self.talk()).await?;
         house_that_goes().await?;
         self.heard.lock().unwrap().clear();
         self.heard.lock().unwrap().shrink_to_fit();
@@ -102,6 +102,12 @@ impl World {
     }
 }
 
+/// What does not happen within three hours never will.
+async fn within<T>(what: &str, work: impl Future<Output = Fallible<T>>) -> Fallible<T> {
+    let patience = Duration::from_secs(3 * 3_600);
+    timeout(patience, work).await.map_err(|_| format!("{what}: it waits in vain"))?
+}
+
 /// Founded, joined, talked in, with one evicted and one that leaves; then all stop.
 async fn house_that_goes() -> Fallible<()> {
     let hub = Hub::new();
@@ -109,15 +115,16 @@ async fn house_that_goes() -> Fallible<()> {
     attach(&phone, hub.port("phone")).await?;
     let mut devices = Vec::new();
     for number in 12..15 {
-        devices.push(join(&hub, &phone, number).await?);
+        devices.push(within("joining", join(&hub, &phone, number)).await?);
     }
-    phone.publish_raw("all of you").confirm().await?.all().await?;
+    let receipts = phone.publish_raw("all of you").confirm().await?;
+    within("receipts", async { Ok(receipts.all().await?) }).await?;
     phone.evict(devices[0].participant().id()).await?;
-    let _ = devices[1].leave().await;
+    within("leaving", async { Ok(devices[1].leave().await?) }).await?;
     phone.publish_raw("the rest of you").await?;
     let mut heard = devices[2].subscribe_raw().await?;
     phone.publish_raw("you").await?;
-    next(&mut heard).await;
+    within("the last word", async { Ok(next(&mut heard).await) }).await?;
     for topic in devices.iter().chain([&phone]) {
         // Two have ended already, and say so.
         let _ = topic.stop().await;

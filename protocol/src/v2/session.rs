@@ -312,11 +312,15 @@ impl V2Session {
         frame: &[u8],
         moment: &mut Moment<'_>,
     ) -> Result<(), Refusal> {
-        // Frames before it in a burst may have brought what it needs.
+        // Frames before it in a burst may have brought what it needs: an epoch, too, whose hint was that
+        // of another one by chance.
         let verdict = match verdict {
-            Err(Refusal::UnknownEpoch | Refusal::UntrustedSender | Refusal::NoTopicKey) => {
-                self.check_message(frame)
-            }
+            Err(
+                Refusal::UnknownEpoch
+                | Refusal::DecryptionFailed
+                | Refusal::UntrustedSender
+                | Refusal::NoTopicKey,
+            ) => self.check_message(frame),
             other => other,
         };
         let room = self.room.as_mut().ok_or(Refusal::NoTopicKey)?;
