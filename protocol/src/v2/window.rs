@@ -123,17 +123,18 @@ impl Window {
     pub(super) fn missing(&self) -> impl Iterator<Item = (u64, u64)> {
         let whole = self.older.is_none() && self.recent == u64::MAX;
         let reach = if whole { 0 } else { SPAN.min(self.next) };
+        let above = self.next.saturating_add(1);
         let mut back = 1;
         let near = core::iter::from_fn(move || {
             while back <= reach && self.taken(back) {
                 back = back.saturating_add(1);
             }
-            let end = self.next.saturating_sub(back).saturating_add(1);
+            let end = above.saturating_sub(back);
             let first = back;
             while back <= reach && !self.taken(back) {
                 back = back.saturating_add(1);
             }
-            (back > first).then(|| (self.next.saturating_sub(back).saturating_add(1), end))
+            (back > first).then(|| (above.saturating_sub(back), end))
         });
         near.chain(self.gaps.iter().flat_map(|gaps| gaps.list.iter().rev().copied()))
     }
