@@ -7,6 +7,7 @@ mod identity;
 mod import;
 mod invite;
 mod join;
+mod keep;
 mod leave;
 mod passphrase;
 #[cfg(feature = "serial")]
@@ -68,6 +69,11 @@ async fn at_home(app: &App<'_>, command: Command) -> Result<(), Failure> {
         Command::Join(args) => Box::pin(join::join(app, args)).await,
         Command::Send(args) => Box::pin(talk::send(app, args)).await,
         Command::Listen(args) => Box::pin(talk::listen(app, args)).await,
+        Command::Outbox(args) => {
+            let request = args.give_up.map_or(Request::Outbox, |number| Request::GiveUp { number });
+            ask(app, args.topic.topic, request).await
+        }
+        Command::Inbox(args) => keep::inbox(app, args).await,
         Command::Members(args) => ask(app, args.topic, Request::Members).await,
         Command::Evict(args) => ask(app, args.topic.topic, Request::Evict { who: args.who }).await,
         Command::Appoint(args) => {

@@ -2,6 +2,7 @@
 //! from where.
 
 mod answers;
+mod delivery;
 mod keeper;
 mod links;
 mod questions;
@@ -16,12 +17,14 @@ use futures::{FutureExt, StreamExt, stream, stream::BoxStream};
 use stringphone::keyfile::Keys;
 use stringphone::tcp::RoomStats;
 use stringphone::{
-    Admission, Fingerprint, Invitation, Limits, LinkId, Participant, ParticipantId, Pin,
-    Protocol as Speaks, Refusal, Topic, TopicError, TopicHandle, Transport,
+    Admission, Fingerprint, HistoryLimits, InboxLimits, Invitation, Limits, LinkId, OutboxLimits,
+    Participant, ParticipantId, Pin, Protocol as Speaks, Refusal, Topic, TopicError, TopicHandle,
+    Transport,
 };
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 
+pub(crate) use delivery::acknowledge;
 pub(crate) use questions::{Question, Questions};
 
 use crate::failure::Failure;
@@ -42,6 +45,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) origin: Origin,
     pub(crate) admission: Admission,
     pub(crate) entry: Entry,
+    /// Whether messages are kept until a listener has told them.
+    pub(crate) inbox: bool,
     /// What we call ourselves when we join.
     pub(crate) name: Option<String>,
 }
@@ -74,12 +79,13 @@ impl<'a> Plan<'a> {
             origin: how.origin,
             admission: Admission::Nobody,
             entry: Entry::Fingerprint(None),
+            inbox: how.inbox,
             name: None,
         }
     }
 
     fn start(self, home: &Home) -> Result<TopicHandle, TopicError> {
-        let Self { topic, keys, protocol, origin, admission, entry, name } = self;
+        let Self { topic, keys, protocol, origin, admission, entry, inbox, name } = self;
         let Keys { identity, storage } = keys;
         let trusted = if let Entry::Fingerprint(trusted) = entry { trusted } else { None };
         let new = match (origin, entry) {
@@ -90,10 +96,20 @@ impl<'a> Plan<'a> {
         };
         let new = new.store(home.store(topic, &storage)).admission(admission);
         match protocol {
-            Protocol::V2 => finish(new.device_name(name.unwrap_or_default()), trusted),
+            Protocol::V2 => {
+                let new = keeping(new, inbox).device_name(name.unwrap_or_default());
+                finish(new, trusted)
+            }
             Protocol::Classic => finish(new.classic(), trusted),
         }
     }
+}
+
+/// What is said while no link is up is kept, and what is said at all is kept for those who are
+/// away.
+fn keeping(topic: Topic, inbox: bool) -> Topic {
+    let topic = topic.outbox(OutboxLimits::default()).history(HistoryLimits::default());
+    if inbox { topic.inbox(InboxLimits::default()) } else { topic }
 }
 
 fn finish(

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{About, Body, By, Report, Standing, Status, Who};
+use super::{About, Body, By, Named, Report, Standing, Status, Who};
 use crate::text;
 
 /// Digits of an id that tell senders apart at a glance. Whoever must be sure compares fingerprints.
@@ -32,6 +32,19 @@ fn named(id: &str, name: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Resul
     }
 }
 
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        named(short(&self.id), self.name.as_deref(), f)
+    }
+}
+
+fn all(intro: &str, whom: &[Named], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (at, who) in whom.iter().enumerate() {
+        write!(f, "{}{who}", if at == 0 { intro } else { ", " })?;
+    }
+    Ok(())
+}
+
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -58,8 +71,11 @@ impl fmt::Display for Report {
                 who.id, who.public_key, who.fingerprint
             ),
             Self::Up { .. } | Self::Joining { .. } | Self::Question { .. } => self.greet(f),
-            Self::Message { from, name, body } => {
+            Self::Message { from, name, redelivered, body, .. } => {
                 named(short(from), name.as_deref(), f)?;
+                if *redelivered == Some(true) {
+                    f.write_str(", again")?;
+                }
                 body.fmt(f)
             }
             Self::Participant { who } => write!(f, "{}  {}", who.id, who.fingerprint),
@@ -81,6 +97,11 @@ impl fmt::Display for Report {
             }
             Self::Founded { topic } => write!(f, "Founded topic {topic:?}."),
             Self::Sent { messages, .. } => write!(f, "sent {messages}"),
+            Self::Confirmed { .. }
+            | Self::Outbox { .. }
+            | Self::Unconfirmed { .. }
+            | Self::GivenUp { .. }
+            | Self::Inbox { .. } => self.tell_of_delivery(f),
             Self::Imported { topic, participants, who } => write!(
                 f,
                 "Imported {} with topic {topic:?} and {participants} trusted participants.\n\
@@ -150,6 +171,45 @@ impl Report {
         }
     }
 
+    fn tell_of_delivery(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Confirmed { number, by, missing } => {
+                write!(f, "no. {number}")?;
+                if by.is_empty() && missing.is_empty() {
+                    return f.write_str("  nobody else is in the topic");
+                }
+                all("  stored by: ", by, f)?;
+                all("  missing: ", missing, f)
+            }
+            Self::Outbox { unsent: 0, .. } => f.write_str("nothing waits to be sent"),
+            Self::Outbox { unsent, .. } => {
+                write!(f, "waiting to be sent, until a link is up: {unsent}")
+            }
+            Self::Unconfirmed { number, sent: false, .. } => {
+                write!(f, "no. {number}  not sent yet")
+            }
+            Self::Unconfirmed { number, missing, .. } => {
+                write!(f, "no. {number}")?;
+                all("  missing: ", missing, f)
+            }
+            Self::GivenUp { number } => {
+                write!(f, "no. {number} is not sent again; who has it already keeps it")
+            }
+            Self::Inbox { topic, on: true } => write!(
+                f,
+                "What is said in topic {topic:?} is kept until `stringphone listen --keep` has told \
+                 it. Unread it fills up, and then refuses more: `stringphone inbox off` ends it."
+            ),
+            Self::Inbox { topic, on: false } => {
+                write!(
+                    f,
+                    "What is said in topic {topic:?} is told to whoever listens, and not kept."
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn tell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lagged { missed } => write!(f, "{missed} lines were missed: too slow a reader"),
@@ -195,6 +255,14 @@ impl Report {
                 f,
                 "{messages} × {} may have come too late: what time it is, nobody here knows",
                 short(from)
+            ),
+            Self::Gap { from, frames } => {
+                write!(f, "{frames} frames from {} are missing, and no longer waited for", short(from))
+            }
+            Self::Dropped { messages } => write!(
+                f,
+                "{messages} messages of ours were given up unsent: there were too many, or they grew \
+                 too old"
             ),
             Self::PinBurnt => {
                 f.write_str("the PIN is void: used, too old, or guessed at. `stringphone pin` shows another")

@@ -70,6 +70,12 @@ pub(crate) enum Report {
         /// What the sender calls itself, which anybody can.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
+        /// Its own name, which never comes twice but for this message; of what is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        /// Whether it was perhaps told before; of what is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        redelivered: Option<bool>,
         #[serde(flatten)]
         body: Body,
     },
@@ -124,6 +130,15 @@ pub(crate) enum Report {
     /// Messages that expire came, and nobody here knows what time it is.
     Unverifiable {
         from: String,
+        messages: u64,
+    },
+    /// Messages of this participant are missing, and are waited for no longer.
+    Gap {
+        from: String,
+        frames: u64,
+    },
+    /// The outbox gave messages up unsent.
+    Dropped {
         messages: u64,
     },
     PinBurnt,
@@ -196,6 +211,35 @@ pub(crate) enum Report {
         /// Nobody is connected who could hear it.
         #[serde(default)]
         alone: bool,
+        /// It is kept for later: for a link, or for those who are away.
+        #[serde(default)]
+        kept: bool,
+    },
+    /// Who has stored a message, of those that were waited for.
+    Confirmed {
+        number: u64,
+        by: Vec<Named>,
+        missing: Vec<Named>,
+    },
+    /// How many messages wait to be sent.
+    Outbox {
+        topic: String,
+        unsent: usize,
+    },
+    /// A message whose receipts are not all there.
+    Unconfirmed {
+        number: u64,
+        sent: bool,
+        /// Who has not confirmed it, of one that was sent.
+        missing: Vec<Named>,
+    },
+    GivenUp {
+        number: u64,
+    },
+    /// Whether messages are kept until they are told.
+    Inbox {
+        topic: String,
+        on: bool,
     },
     Imported {
         topic: String,
@@ -232,6 +276,15 @@ pub(crate) struct Who {
     pub(crate) id: String,
     pub(crate) public_key: String,
     pub(crate) fingerprint: String,
+    /// What it calls itself, which anybody can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+}
+
+/// A participant, where its key is not the matter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Named {
+    pub(crate) id: String,
     /// What it calls itself, which anybody can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
@@ -343,6 +396,10 @@ impl Report {
             }
             Event::Expired(id) => Self::Expired { from: id.to_string(), messages: 1 },
             Event::Unverifiable(id) => Self::Unverifiable { from: id.to_string(), messages: 1 },
+            Event::Gap { from, frames } => Self::Gap { from: from.to_string(), frames: *frames },
+            Event::Dropped { messages } => {
+                Self::Dropped { messages: u64::try_from(*messages).unwrap_or(u64::MAX) }
+            }
             Event::PinBurnt => Self::PinBurnt,
             Event::Behind => Self::Behind,
             Event::CaughtUp(id) => Self::CaughtUp { id: id.to_string() },
@@ -367,6 +424,8 @@ impl Report {
                 | Self::Removed { .. }
                 | Self::Appointed { .. }
                 | Self::Member { .. }
+                | Self::Confirmed { .. }
+                | Self::Unconfirmed { .. }
                 | Self::Port { .. }
         )
     }
@@ -380,6 +439,8 @@ impl Report {
             Ok(received) => Self::Message {
                 from: received.from.to_string(),
                 name: name(received.from),
+                id: None,
+                redelivered: None,
                 body: Body::of(&received.body),
             },
             Err(ReceiveError::Lagged(lagged)) => Self::Lagged { missed: lagged.0 },

@@ -1,6 +1,7 @@
 //! Claims about the real binary, over real TCP. Not here: what the library promises by itself.
 
 mod addresses;
+mod delivering;
 mod homes;
 mod importing;
 mod inviting;
