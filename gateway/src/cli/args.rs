@@ -118,6 +118,10 @@ pub(crate) struct Join {
     /// Be let in by the side with this fingerprint and by nobody else, without asking
     #[arg(long, value_name = "XXXX-…")]
     pub(crate) trust_fingerprint: Option<Fingerprint>,
+    /// Join anew a topic that this home is in, where it can't catch up any more: what it stored of the
+    /// topic goes
+    #[arg(long, conflicts_with = "classic")]
+    pub(crate) again: bool,
     /// End once joined
     #[arg(long)]
     pub(crate) once: bool,
@@ -181,6 +185,15 @@ pub(crate) struct Outbox {
     /// Send the message of this number to nobody any more
     #[arg(long, value_name = "NUMBER")]
     pub(crate) give_up: Option<u64>,
+}
+
+#[derive(Args)]
+pub(crate) struct Recover {
+    #[command(flatten)]
+    pub(crate) topic: TopicArg,
+    /// Wait this long
+    #[arg(long, value_name = "SECS", default_value = "60", value_parser = seconds)]
+    pub(crate) timeout: Duration,
 }
 
 #[derive(Args)]

@@ -11,8 +11,8 @@ use stringphone::PublicKey;
 use crate::via;
 
 pub(crate) use args::{
-    Inbox, Init, Invite, Join, Listen, Member, Outbox, Passphrase, Place, Relay, Send, TopicArg,
-    Up, Who,
+    Inbox, Init, Invite, Join, Listen, Member, Outbox, Passphrase, Place, Recover, Relay, Send,
+    TopicArg, Up, Who,
 };
 
 const EXIT_CODES: &str = "\
@@ -168,7 +168,7 @@ Example:
     /// `stringphone pin` shows over there. With the name of a topic, and neither of these, it
     /// introduces itself: people compare fingerprints on both sides.
     ///
-    /// Where this home has joined already it asks nothing, and goes on where it stopped.
+    /// Where this home has joined already it asks nothing, and goes on; with --again it joins anew.
     #[command(after_help = "\
 Examples:
   stringphone join hub:7000 --name 'kitchen lamp'
@@ -211,6 +211,12 @@ Examples:
     /// Only for homes where somebody runs that now and then: an inbox of 10,000 messages is full, and
     /// refuses what comes. What is in it stays there when it is turned off.
     Inbox(Inbox),
+    /// Make sure that this home is back in its topic, after an old copy of it was put back
+    ///
+    /// It comes back by itself once it meets the others: they notice, it goes on behind all that it
+    /// ever sent, and they give it the keys that it missed. This waits for that, and tells. Where
+    /// nobody can, it says what to do. What waited to be sent when the copy was made is sent again.
+    Recover(Recover),
     /// Tell who is in the topic: id, role, fingerprint, name
     ///
     /// In Classic, whose messages are believed.

@@ -55,7 +55,9 @@ impl Access {
     ) -> Result<BoxStream<'_, Result<Report, Failure>>, Failure> {
         match self {
             Self::Running(client) => client.ask(&request).await,
-            Self::Here(here) => Ok(here.node.answer(request).await?.map(Ok).boxed()),
+            Self::Here(here) => {
+                Ok(here.node.answer(request).await?.map(Report::into_result).boxed())
+            }
         }
     }
 

@@ -12,6 +12,7 @@ mod leave;
 mod passphrase;
 #[cfg(feature = "serial")]
 mod ports;
+mod recover;
 mod relay;
 mod stay;
 mod talk;
@@ -73,6 +74,7 @@ async fn at_home(app: &App<'_>, command: Command) -> Result<(), Failure> {
             let request = args.give_up.map_or(Request::Outbox, |number| Request::GiveUp { number });
             ask(app, args.topic.topic, request).await
         }
+        Command::Recover(args) => recover::recover(app, args).await,
         Command::Inbox(args) => keep::inbox(app, args).await,
         Command::Members(args) => ask(app, args.topic, Request::Members).await,
         Command::Evict(args) => ask(app, args.topic.topic, Request::Evict { who: args.who }).await,

@@ -126,17 +126,12 @@ impl Connection {
     async fn reply(&mut self) -> Result<Report, Failure> {
         let line = in_time(self.patience, self.lines.next()).await?;
         let line = line.ok_or_else(gone)?.map_err(|_| gone())?;
-        let report = serde_json::from_str(&line).map_err(|error| {
+        let report: Report = serde_json::from_str(&line).map_err(|error| {
             Failure::failed(format!(
                 "the running process replied what this release does not understand: {error}"
             ))
         })?;
-        match report {
-            Report::Error { code: 2, message } => Err(Failure::Usage(message)),
-            Report::Error { code: 3, message } => Err(Failure::Unanswered(message)),
-            Report::Error { message, .. } => Err(Failure::Failed(message)),
-            report => Ok(report),
-        }
+        report.into_result()
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) enum Request {
         #[serde(flatten)]
         body: Body,
     },
-    /// Publish, and wait until these have it, or everybody; V2, as all that follow up to `Ack`.
+    /// Publish, and wait until these have it, or everybody; V2, as all that follow up to `Recover`.
     Confirm {
         #[serde(flatten)]
         body: Body,
@@ -40,6 +40,10 @@ pub(crate) enum Request {
     Inbox,
     Ack {
         id: String,
+    },
+    /// Wait until nothing is missing any more.
+    Recover {
+        timeout_ms: u64,
     },
     Listen {
         #[serde(default)]

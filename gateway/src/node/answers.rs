@@ -1,5 +1,7 @@
 //! What a running topic does when it is asked. Not here: the socket, and who reads the reply.
 
+use std::time::Duration;
+
 use futures::stream::{self, BoxStream, StreamExt};
 use stringphone::tcp::RoomStats;
 use stringphone::{CommandError, ParticipantId, TopicError};
@@ -23,6 +25,9 @@ impl Node {
                 return self.publish_confirmed(body, &to, timeout_ms).await;
             }
             Request::Publish { body } => vec![self.publish(body).await?],
+            Request::Recover { timeout_ms } => {
+                return self.recovered(Duration::from_millis(timeout_ms));
+            }
             Request::Outbox => self.outbox().await?,
             Request::GiveUp { number } => vec![self.give_up(number).await?],
             Request::Inbox | Request::Ack { .. } => return Err(out_of_place()),

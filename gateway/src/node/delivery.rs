@@ -7,7 +7,10 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::try_join_all;
 use futures::stream::{self, BoxStream};
-use stringphone::{CommandError, Inbox, Kept, ParticipantId, Receipts, TopicError};
+use stringphone::{
+    CommandError, HistoryLimits, Inbox, InboxLimits, Kept, OutboxLimits, ParticipantId, Receipts,
+    Topic, TopicError,
+};
 use tokio::time::timeout;
 
 use super::Node;
@@ -18,6 +21,13 @@ use crate::report::{Body, Named, Report};
 /// Messages that are handed out before the first of them is acknowledged, which is one commit for
 /// all.
 const HANDED: usize = 64;
+
+/// What is said while no link is up is kept, and what is said at all is kept for those who are
+/// away.
+pub(super) fn keeping(topic: Topic, inbox: bool) -> Topic {
+    let topic = topic.outbox(OutboxLimits::default()).history(HistoryLimits::default());
+    if inbox { topic.inbox(InboxLimits::default()) } else { topic }
+}
 
 /// On the way out.
 impl Node {

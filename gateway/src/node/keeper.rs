@@ -126,6 +126,8 @@ pub(super) async fn keep(node: Node, mut sources: Sources, reports: broadcast::S
 
 fn happened(node: &Node, event: &Event) -> Option<Report> {
     let state = &node.0.state;
+    let us = node.participant().id();
+    state.send_modify(|state| state.recovery.hear(event, &us));
     match event {
         Event::Ready => {
             node.questions().admitted();
@@ -144,7 +146,7 @@ fn happened(node: &Node, event: &Event) -> Option<Report> {
             state.broken = Some(reason.clone());
         }),
         // It is told once, as what it is.
-        Event::Removed(id) if *id == node.participant().id() => return None,
+        Event::Removed(id) if *id == us => return None,
         Event::Removed(id) => {
             let name = node.name_of(*id);
             state.send_modify(|state| drop(state.names.remove(id)));

@@ -6,6 +6,7 @@ mod delivery;
 mod keeper;
 mod links;
 mod questions;
+mod recovery;
 mod roster;
 mod tally;
 
@@ -17,9 +18,8 @@ use futures::{FutureExt, StreamExt, stream, stream::BoxStream};
 use stringphone::keyfile::Keys;
 use stringphone::tcp::RoomStats;
 use stringphone::{
-    Admission, Fingerprint, HistoryLimits, InboxLimits, Invitation, Limits, LinkId, OutboxLimits,
-    Participant, ParticipantId, Pin, Protocol as Speaks, Refusal, Topic, TopicError, TopicHandle,
-    Transport,
+    Admission, Fingerprint, Invitation, Limits, LinkId, Participant, ParticipantId, Pin,
+    Protocol as Speaks, Refusal, Topic, TopicError, TopicHandle, Transport,
 };
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
@@ -97,19 +97,12 @@ impl<'a> Plan<'a> {
         let new = new.store(home.store(topic, &storage)).admission(admission);
         match protocol {
             Protocol::V2 => {
-                let new = keeping(new, inbox).device_name(name.unwrap_or_default());
+                let new = delivery::keeping(new, inbox).device_name(name.unwrap_or_default());
                 finish(new, trusted)
             }
             Protocol::Classic => finish(new.classic(), trusted),
         }
     }
-}
-
-/// What is said while no link is up is kept, and what is said at all is kept for those who are
-/// away.
-fn keeping(topic: Topic, inbox: bool) -> Topic {
-    let topic = topic.outbox(OutboxLimits::default()).history(HistoryLimits::default());
-    if inbox { topic.inbox(InboxLimits::default()) } else { topic }
 }
 
 fn finish(
@@ -150,6 +143,7 @@ struct State {
     names: BTreeMap<ParticipantId, String>,
     /// Which keys are in use.
     generation: Option<u32>,
+    recovery: recovery::Recovery,
 }
 
 /// What stands in the way of somebody who wants to join.

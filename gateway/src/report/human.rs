@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{About, Body, By, Named, Report, Standing, Status, Who};
+use super::{About, Body, By, Report, Standing, Status, Who};
 use crate::text;
 
 /// Digits of an id that tell senders apart at a glance. Whoever must be sure compares fingerprints.
@@ -14,7 +14,7 @@ impl Who {
     }
 }
 
-fn short(id: &str) -> &str {
+pub(super) fn short(id: &str) -> &str {
     id.get(..SHORT).unwrap_or(id)
 }
 
@@ -25,24 +25,11 @@ impl fmt::Display for Who {
     }
 }
 
-fn named(id: &str, name: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(super) fn named(id: &str, name: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match name {
         Some(name) => write!(f, "{id} ({})", text::in_line(name)),
         None => f.write_str(id),
     }
-}
-
-impl fmt::Display for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        named(short(&self.id), self.name.as_deref(), f)
-    }
-}
-
-fn all(intro: &str, whom: &[Named], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for (at, who) in whom.iter().enumerate() {
-        write!(f, "{}{who}", if at == 0 { intro } else { ", " })?;
-    }
-    Ok(())
 }
 
 impl fmt::Display for Standing {
@@ -102,6 +89,7 @@ impl fmt::Display for Report {
             | Self::Unconfirmed { .. }
             | Self::GivenUp { .. }
             | Self::Inbox { .. } => self.tell_of_delivery(f),
+            Self::Recovered { .. } => self.tell_of_recovery(f),
             Self::Imported { topic, participants, who } => write!(
                 f,
                 "Imported {} with topic {topic:?} and {participants} trusted participants.\n\
@@ -165,45 +153,6 @@ impl Report {
                     "* {who} {asks}; its fingerprint: {}\n  Compare it with what that side shows. If \
                      it is the same: {answer}",
                     who.fingerprint
-                )
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn tell_of_delivery(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Confirmed { number, by, missing } => {
-                write!(f, "no. {number}")?;
-                if by.is_empty() && missing.is_empty() {
-                    return f.write_str("  nobody else is in the topic");
-                }
-                all("  stored by: ", by, f)?;
-                all("  missing: ", missing, f)
-            }
-            Self::Outbox { unsent: 0, .. } => f.write_str("nothing waits to be sent"),
-            Self::Outbox { unsent, .. } => {
-                write!(f, "waiting to be sent, until a link is up: {unsent}")
-            }
-            Self::Unconfirmed { number, sent: false, .. } => {
-                write!(f, "no. {number}  not sent yet")
-            }
-            Self::Unconfirmed { number, missing, .. } => {
-                write!(f, "no. {number}")?;
-                all("  missing: ", missing, f)
-            }
-            Self::GivenUp { number } => {
-                write!(f, "no. {number} is not sent again; who has it already keeps it")
-            }
-            Self::Inbox { topic, on: true } => write!(
-                f,
-                "What is said in topic {topic:?} is kept until `stringphone listen --keep` has told \
-                 it. Unread it fills up, and then refuses more: `stringphone inbox off` ends it."
-            ),
-            Self::Inbox { topic, on: false } => {
-                write!(
-                    f,
-                    "What is said in topic {topic:?} is told to whoever listens, and not kept."
                 )
             }
             _ => Ok(()),
@@ -278,7 +227,8 @@ impl Report {
             ),
             Self::RolledBack => f.write_str(
                 "ALARM: what this device has stored went back to an old state; was a backup put \
-                 back? Nothing was encrypted twice, but messages may come again",
+                 back? Nothing was encrypted twice, but messages may come again here. `stringphone \
+                 recover` makes sure that it is back in its topic",
             ),
             Self::InsiderAlarm => f.write_str(
                 "ALARM: a member sends what no honest device would. `stringphone status` counts it; \

@@ -1,6 +1,7 @@
 //! What commands and topics say: one object a line with `--json` and on the control socket. Not
 //! here: where it goes.
 
+mod delivery;
 mod human;
 mod relay;
 
@@ -157,6 +158,16 @@ pub(crate) enum Report {
     RolledBack,
     /// An alarm: a member is not honest.
     InsiderAlarm,
+    /// All is there that this device can have, as far as anybody says.
+    Recovered {
+        topic: String,
+        /// Which keys are in use.
+        generation: Option<u32>,
+        /// Members gave us the keys that we lacked.
+        caught_up: bool,
+        /// Our own storage had gone back to an old state.
+        rolled_back: bool,
+    },
     /// We left a topic.
     Left {
         topic: String,
@@ -452,6 +463,18 @@ impl Report {
 impl From<&Failure> for Report {
     fn from(failure: &Failure) -> Self {
         Self::Error { code: failure.code(), message: failure.to_string() }
+    }
+}
+
+impl Report {
+    /// What was replied, if it was not that the request failed.
+    pub(crate) fn into_result(self) -> Result<Self, Failure> {
+        match self {
+            Self::Error { code: 2, message } => Err(Failure::Usage(message)),
+            Self::Error { code: 3, message } => Err(Failure::Unanswered(message)),
+            Self::Error { message, .. } => Err(Failure::Failed(message)),
+            report => Ok(report),
+        }
     }
 }
 

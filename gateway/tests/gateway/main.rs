@@ -9,6 +9,7 @@ mod joining;
 mod media;
 mod members;
 mod outputs;
+mod recovering;
 mod relaying;
 mod sealing;
 mod sockets;
