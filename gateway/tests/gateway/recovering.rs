@@ -56,7 +56,8 @@ fn messages(running: &Running) -> BTreeMap<String, usize> {
 /// Both speak, and hear each other.
 fn talk(pair: &mut Pair, device: &mut Running, topic: &str) {
     let (ours, theirs) = (format!("{topic}, by the lamp"), format!("{topic}, by the gateway"));
-    assert_eq!(pair.lamp.run(&["send", "--confirm", &ours]).code, 0);
+    let gateway = pair.gateway.id();
+    assert_eq!(pair.lamp.run(&["send", "--confirm", "--to", &gateway, &ours]).code, 0);
     pair.up.message(&ours);
     assert_eq!(pair.gateway.run(&["send", "--confirm", "--to", "lamp", &theirs]).code, 0);
     device.message(&theirs);

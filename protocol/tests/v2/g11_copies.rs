@@ -56,6 +56,27 @@ fn g11_a_rollback_by_more_than_a_window_is_noticed_by_its_hello() {
     nonces_are_used_once(&house);
 }
 
+/// It begins as it did after its last start, byte by byte.
+#[test]
+fn g11_a_rollback_by_one_start_is_noticed_although_the_first_words_are_the_same() {
+    let mut house = House::of(213, 2);
+    house.settle();
+    let old = house.devices[1].store.clone();
+    house.reboot(1);
+    house.settle();
+    for body in [b"1", b"2", b"3"] {
+        house.publish(1, body);
+    }
+    house.settle();
+    house.restore(1, old);
+    house.settle();
+    assert!(house.told(1, &Event::RolledBack));
+    house.publish(1, b"heard");
+    house.settle();
+    assert!(house.heard(0, 1).contains(&b"heard".to_vec()));
+    nonces_are_used_once(&house);
+}
+
 /// Nobody can read its hello, and nobody else says anything.
 #[test]
 fn g11_a_rollback_over_several_rekeys_is_mended_in_seconds_where_nobody_talks() {
