@@ -78,12 +78,14 @@ fn what_is_published_without_a_link_outlives_a_restart_and_arrives() -> Test {
         for body in ["one", "two"] {
             phone.publish_raw(body).await?;
         }
+        assert_eq!(phone.unsent().await?, 2);
         phone.stop().await?;
         let lamp = pair.attached(pair.lamp(), "lamp").await?;
         let mut heard = lamp.subscribe_raw().await?;
         let phone = pair.attached(pair.phone(), "phone").await?;
         assert_eq!(next(&mut heard).await.body, "one");
         assert_eq!(next(&mut heard).await.body, "two");
+        assert_eq!(phone.unsent().await?, 0);
         phone.publish_raw("three").await?;
         assert_eq!(next(&mut heard).await.body, "three");
         Ok(())

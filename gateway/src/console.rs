@@ -5,7 +5,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::termios::tcgetwinsize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::failure::Failure;
 use crate::report::Report;
@@ -21,6 +21,8 @@ const COLUMNS: usize = 80;
 
 enum Line {
     Out(String),
+    /// The same, and somebody waits until it was written.
+    Certain(String, oneshot::Sender<()>),
     Diagnostic(String),
     /// A question, after which somebody types on the same line.
     Prompt(String),
@@ -63,6 +65,17 @@ impl Console {
 
     /// Says something on stdout.
     pub(crate) async fn say(&self, report: &Report) -> Result<(), Failure> {
+        self.write(Line::Out(self.line(report)?)).await
+    }
+
+    /// The same, and waits until it was written and flushed.
+    pub(crate) async fn say_for_certain(&self, report: &Report) -> Result<(), Failure> {
+        let (written, done) = oneshot::channel();
+        self.write(Line::Certain(self.line(report)?, written)).await?;
+        done.await.map_err(|_| Failure::Unheard)
+    }
+
+    fn line(&self, report: &Report) -> Result<String, Failure> {
         let line = if self.json {
             text::json_line(report).map_err(|error| Failure::failed(error.to_string()))?
         } else {
@@ -72,7 +85,7 @@ impl Console {
                 _ => line,
             }
         };
-        self.write(Line::Out(line + "\n")).await
+        Ok(line + "\n")
     }
 
     /// Says something on stderr, for people.
@@ -124,6 +137,7 @@ pub(crate) fn columns() -> Option<usize> {
 
 /// Writes a line; where a question is open on the terminal, below it, with its last line again.
 fn write(line: Line, open: &mut Option<String>) -> io::Result<()> {
+    let mut waits = None;
     let (lands, line) = match line {
         Line::Prompt(question) => {
             say(&question);
@@ -135,6 +149,10 @@ fn write(line: Line, open: &mut Option<String>) -> io::Result<()> {
             return Ok(());
         }
         Line::Out(line) => (io::stdout().is_terminal(), Ok(line)),
+        Line::Certain(line, written) => {
+            waits = Some(written);
+            (io::stdout().is_terminal(), Ok(line))
+        }
         Line::Diagnostic(line) => (true, Err(line)),
     };
     let prompt = open.as_ref().filter(|_| lands);
@@ -151,6 +169,10 @@ fn write(line: Line, open: &mut Option<String>) -> io::Result<()> {
     }
     if let Some(prompt) = prompt {
         say(prompt);
+    }
+    if let Some(written) = waits {
+        // Whoever waited may be gone.
+        let _ = written.send(());
     }
     Ok(())
 }

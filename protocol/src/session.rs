@@ -67,6 +67,11 @@ pub trait Session: Send + Sync {
         Vec::new()
     }
 
+    /// How many messages of ours wait in the outbox, and were never sent (V2).
+    fn unsent(&self) -> usize {
+        0
+    }
+
     /// Who this participant is.
     fn identity(&self) -> &Identity;
 

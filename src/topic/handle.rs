@@ -99,6 +99,16 @@ impl TopicHandle {
         self.call(|bus| bus.unconfirmed()).await
     }
 
+    /// How many messages wait in the [outbox](crate::Topic::outbox) to be sent, whether their
+    /// receipts are wanted or not.
+    ///
+    /// # Errors
+    ///
+    /// Why the topic has stopped.
+    pub async fn unsent(&self) -> Result<usize, TopicError> {
+        self.call(|bus| bus.unsent()).await
+    }
+
     /// Waits no longer for receipts of a message, by its [ticket](crate::Receipts::ticket): it is
     /// not sent again, nor kept.
     ///

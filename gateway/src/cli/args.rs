@@ -118,6 +118,10 @@ pub(crate) struct Join {
     /// Be let in by the side with this fingerprint and by nobody else, without asking
     #[arg(long, value_name = "XXXX-…")]
     pub(crate) trust_fingerprint: Option<Fingerprint>,
+    /// Join anew a topic that this home is in, where it can't catch up any more: what it stored of the
+    /// topic goes
+    #[arg(long, conflicts_with = "classic")]
+    pub(crate) again: bool,
     /// End once joined
     #[arg(long)]
     pub(crate) once: bool,
@@ -161,9 +165,45 @@ pub(crate) struct Send {
     /// The topic [default: that of the last `up` or `join`]
     #[arg(long, value_name = "NAME")]
     pub(crate) topic: Option<String>,
-    /// Wait this long for the `up` or `join` of this home, or for a link where none runs
+    /// Wait until all members have stored the message, and tell who has; exit code 3 where some
+    /// have not in time: it is sent to them later
+    #[arg(long)]
+    pub(crate) confirm: bool,
+    /// Wait for this member alone, named as for `evict`; may be given several times
+    #[arg(long, value_name = "WHO", requires = "confirm")]
+    pub(crate) to: Vec<String>,
+    /// Wait this long for the `up` or `join` of this home, for a link where none runs, and for those
+    /// who confirm
     #[arg(long, value_name = "SECS", default_value = "30", value_parser = seconds)]
     pub(crate) timeout: Duration,
+}
+
+#[derive(Args)]
+pub(crate) struct Outbox {
+    #[command(flatten)]
+    pub(crate) topic: TopicArg,
+    /// Send the message of this number to nobody any more
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) give_up: Option<u64>,
+}
+
+#[derive(Args)]
+pub(crate) struct Recover {
+    #[command(flatten)]
+    pub(crate) topic: TopicArg,
+    /// Wait this long
+    #[arg(long, value_name = "SECS", default_value = "60", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Args)]
+pub(crate) struct Inbox {
+    /// Whether messages are kept; without it, tell
+    #[arg(value_name = "on|off", value_parser = ["on", "off"])]
+    pub(crate) keep: Option<String>,
+    /// The topic [default: that of the last `up` or `join`]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) topic: Option<String>,
 }
 
 #[derive(Args)]
@@ -172,8 +212,11 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "NAME")]
     pub(crate) topic: Option<String>,
     /// Tell also what happens around the topic: links, newcomers, refused frames
-    #[arg(long)]
+    #[arg(long, conflicts_with = "keep")]
     pub(crate) events: bool,
+    /// Lose nothing: what is not told when this ends comes the next time. One at a time
+    #[arg(long)]
+    pub(crate) keep: bool,
 }
 
 #[derive(Args)]

@@ -11,7 +11,8 @@ use stringphone::PublicKey;
 use crate::via;
 
 pub(crate) use args::{
-    Init, Invite, Join, Listen, Member, Passphrase, Place, Relay, Send, TopicArg, Up, Who,
+    Inbox, Init, Invite, Join, Listen, Member, Outbox, Passphrase, Place, Recover, Relay, Send,
+    TopicArg, Up, Who,
 };
 
 const EXIT_CODES: &str = "\
@@ -167,7 +168,7 @@ Example:
     /// `stringphone pin` shows over there. With the name of a topic, and neither of these, it
     /// introduces itself: people compare fingerprints on both sides.
     ///
-    /// Where this home has joined already it asks nothing, and goes on where it stopped.
+    /// Where this home has joined already it asks nothing, and goes on; with --again it joins anew.
     #[command(after_help = "\
 Examples:
   stringphone join hub:7000 --name 'kitchen lamp'
@@ -182,15 +183,40 @@ Examples:
     ///
     /// Goes through the `up` or `join` of this home where one runs. Otherwise connects to where
     /// the home joined, publishes, and ends once the link has taken everything.
+    ///
+    /// While no link is up the message is kept, over restarts too, for seven days, and sent once one
+    /// is. Who is away when it is sent gets it later, if it keeps what it hears (`listen --keep`); with
+    /// --confirm it is sent again to everybody who lacks it, for as long, while this home is up.
     #[command(after_help = "\
 Examples:
   stringphone send 'lights on'
+  stringphone send --confirm --to lamp 'lights on'
   sensors --follow | stringphone send    # a message for each line")]
     Send(Send),
     /// Tell the messages that arrive, until Ctrl-C
     ///
     /// Goes through the `up` or `join` of this home where one runs, otherwise connects by itself.
+    ///
+    /// With --keep each message is stored until it was written: what was not, when this ends, comes
+    /// the next time, marked as told again; and what was said while this home was away is asked for.
+    /// The first time turns that on for good, see `stringphone inbox`. With --json each message has
+    /// an `id` that no other ever has.
     Listen(Listen),
+    /// Tell what is not sent yet, or not confirmed by all that it was to be
+    ///
+    /// While this home is up, it goes on trying, for seven days.
+    Outbox(Outbox),
+    /// Keep messages until `listen --keep` has told them, or no longer
+    ///
+    /// Only for homes where somebody runs that now and then: an inbox of 10,000 messages is full, and
+    /// refuses what comes. What is in it stays there when it is turned off.
+    Inbox(Inbox),
+    /// Make sure that this home is back in its topic, after an old copy of it was put back
+    ///
+    /// It comes back by itself once it meets the others: they notice, it goes on behind all that it
+    /// ever sent, and they give it the keys that it missed. This waits for that, and tells. Where
+    /// nobody can, it says what to do. What waited to be sent when the copy was made is sent again.
+    Recover(Recover),
     /// Tell who is in the topic: id, role, fingerprint, name
     ///
     /// In Classic, whose messages are believed.

@@ -55,7 +55,9 @@ impl Access {
     ) -> Result<BoxStream<'_, Result<Report, Failure>>, Failure> {
         match self {
             Self::Running(client) => client.ask(&request).await,
-            Self::Here(here) => Ok(here.node.answer(request).await?.map(Ok).boxed()),
+            Self::Here(here) => {
+                Ok(here.node.answer(request).await?.map(Report::into_result).boxed())
+            }
         }
     }
 
@@ -73,10 +75,7 @@ impl Here {
         let lock = app.home.lock(command)?;
         let keys = app.keys().await?.ok_or_else(|| app.home.empty())?;
         let config = app.home.config()?;
-        let (topic, how) = match topic {
-            Some(topic) => config.topic(topic).ok_or_else(|| app.home.unknown(topic))?,
-            None => config.current().ok_or_else(|| app.home.without_topic())?,
-        };
+        let (topic, how) = app.home.topic_of(&config, topic)?;
         let node = Node::start(&app.home, Plan::new(topic, keys, how)).await?;
         Ok(Self { node, how: how.clone(), lock })
     }

@@ -79,6 +79,8 @@ struct Asked {
     via: Vec<String>,
     way: Way,
     name: Option<String>,
+    /// Whatever this home holds of the topic.
+    again: bool,
     once: bool,
     timeout: Option<Duration>,
 }
@@ -121,9 +123,10 @@ impl Asked {
         } else {
             Way::Invitation(args.invitation_file)
         };
-        let (name, once, timeout) = (args.name, args.once, args.timeout);
+        let (name, again) = (args.name, args.again);
+        let (once, timeout) = (args.once, args.timeout);
         let via = address.into_iter().chain(args.via).collect();
-        Ok(Self { topic, via, way, name, once, timeout })
+        Ok(Self { topic, via, way, name, again, once, timeout })
     }
 }
 
@@ -159,7 +162,8 @@ async fn enter(
     let topic = named.or_else(|| asked.topic.clone()).or_else(remembered);
 
     // Whoever is in the topic already needs nothing.
-    if let Some(topic) = topic.as_ref().filter(|topic| config.topic(topic).is_some()) {
+    let known = topic.as_ref().filter(|topic| config.topic(topic).is_some());
+    if let Some(topic) = known.filter(|_| !asked.again) {
         let how = joined(config, topic, matches!(asked.way, Way::Classic(_)));
         // Where another topic is wanted, that of the last time does not matter.
         let of_last_time = asked.topic.is_none() && invitation.is_none();
@@ -193,16 +197,49 @@ async fn enter(
         }
         _ => topic.unwrap_or_else(|| up::TOPIC.into()),
     };
+    if asked.again {
+        let how = forget(app, &topic, lock)?;
+        return begin(app, asked, keys, &topic, how, entry).await;
+    }
     let how = joined(config, &topic, matches!(asked.way, Way::Classic(_)))?;
     if how.protocol == Protocol::V2
         && let Some(node) = resume(app, &topic, keys, &how, lock).await?
     {
         return Ok(Joined { node, how, by: entry.by(), trusts_one: false });
     }
+    begin(app, asked, keys, &topic, how, entry).await
+}
+
+async fn begin(
+    app: &App<'_>,
+    asked: &Asked,
+    keys: &Keys,
+    topic: &str,
+    how: TopicConfig,
+    entry: Entry,
+) -> Result<Joined, Failure> {
     let (by, trusts_one) = (entry.by(), matches!(entry, Entry::Fingerprint(Some(_))));
-    let plan = Plan { entry, name: asked.name.clone(), ..Plan::new(&topic, keys.clone(), &how) };
+    let plan = Plan { entry, name: asked.name.clone(), ..Plan::new(topic, keys.clone(), &how) };
     let node = Node::start(&app.home, plan).await?;
     Ok(Joined { node, how, by, trusts_one })
+}
+
+/// Forgets that this home is in the topic. Who lets it in again begins another life of it, in which
+/// no number of the ones before is used.
+fn forget(app: &App<'_>, topic: &str, lock: &Lock) -> Result<TopicConfig, Failure> {
+    let mut config = app.home.config()?;
+    let how = known(&config, topic, false, Origin::Joined)?;
+    if how.protocol == Protocol::Classic {
+        return Err(Failure::failed(format!(
+            "topic {topic:?} speaks Classic: nobody is behind there"
+        )));
+    }
+    // First of all, and even where we founded it: `up` would found another topic of that name.
+    let how = TopicConfig { origin: Origin::Joined, ..how };
+    config.remember(topic, how.clone());
+    app.home.keep_config(&config, lock)?;
+    app.home.clear(topic, lock)?;
+    Ok(how)
 }
 
 /// The topic, if we are in it already. Otherwise nothing of it stays: all that there is, is which

@@ -7,10 +7,12 @@ mod identity;
 mod import;
 mod invite;
 mod join;
+mod keep;
 mod leave;
 mod passphrase;
 #[cfg(feature = "serial")]
 mod ports;
+mod recover;
 mod relay;
 mod stay;
 mod talk;
@@ -68,6 +70,12 @@ async fn at_home(app: &App<'_>, command: Command) -> Result<(), Failure> {
         Command::Join(args) => Box::pin(join::join(app, args)).await,
         Command::Send(args) => Box::pin(talk::send(app, args)).await,
         Command::Listen(args) => Box::pin(talk::listen(app, args)).await,
+        Command::Outbox(args) => {
+            let request = args.give_up.map_or(Request::Outbox, |number| Request::GiveUp { number });
+            ask(app, args.topic.topic, request).await
+        }
+        Command::Recover(args) => recover::recover(app, args).await,
+        Command::Inbox(args) => keep::inbox(app, args).await,
         Command::Members(args) => ask(app, args.topic, Request::Members).await,
         Command::Evict(args) => ask(app, args.topic.topic, Request::Evict { who: args.who }).await,
         Command::Appoint(args) => {

@@ -25,6 +25,9 @@ pub(crate) struct Client {
     patience: Duration,
 }
 
+/// The messages that the running process keeps.
+pub(crate) struct Kept(Connection);
+
 struct Connection {
     lines: Framed<UnixStream, LinesCodec>,
     /// None where it may take forever.
@@ -48,15 +51,8 @@ impl Client {
         &self,
         request: &Request,
     ) -> Result<BoxStream<'static, Result<Report, Failure>>, Failure> {
-        let line = text::json_line(request).map_err(|error| Failure::failed(error.to_string()))?;
-        if line.len() > LINE {
-            return Err(Failure::failed("the message is too long"));
-        }
-        let stream = connect(&self.home).await?.ok_or_else(gone)?;
         let endless = matches!(request, Request::Listen { .. });
-        let patience = (!endless).then_some(self.patience);
-        let mut connection = Connection { lines: Framed::new(stream, lines()), patience };
-        connection.send(line).await?;
+        let connection = self.begin(request, (!endless).then_some(self.patience)).await?;
         let replies = stream::unfold(Some(connection), async |connection| {
             let mut connection = connection?;
             match connection.reply().await {
@@ -66,6 +62,37 @@ impl Client {
             }
         });
         Ok(replies.boxed())
+    }
+
+    /// Asks for the messages that are kept.
+    pub(crate) async fn kept(&self) -> Result<Kept, Failure> {
+        self.begin(&Request::Inbox, None).await.map(Kept)
+    }
+
+    async fn begin(
+        &self,
+        request: &Request,
+        patience: Option<Duration>,
+    ) -> Result<Connection, Failure> {
+        let stream = connect(&self.home).await?.ok_or_else(gone)?;
+        let mut connection = Connection { lines: Framed::new(stream, lines()), patience };
+        connection.send(request).await?;
+        Ok(connection)
+    }
+}
+
+impl Kept {
+    /// The next one; an error once there is no more.
+    pub(crate) async fn next(&mut self) -> Result<Report, Failure> {
+        match self.0.reply().await? {
+            Report::Done => Err(gone()),
+            report => Ok(report),
+        }
+    }
+
+    /// The message of this id was dealt with.
+    pub(crate) async fn acknowledge(&mut self, id: String) -> Result<(), Failure> {
+        self.0.send(&Request::Ack { id }).await
     }
 }
 
@@ -85,7 +112,11 @@ async fn connect(home: &Home) -> Result<Option<UnixStream>, Failure> {
 }
 
 impl Connection {
-    async fn send(&mut self, line: String) -> Result<(), Failure> {
+    async fn send(&mut self, request: &Request) -> Result<(), Failure> {
+        let line = text::json_line(request).map_err(|error| Failure::failed(error.to_string()))?;
+        if line.len() > LINE {
+            return Err(Failure::failed("the message is too long"));
+        }
         let sent = in_time(self.patience, self.lines.send(line)).await?;
         // Where this fails, the server may still have said why it hung up.
         drop(sent);
@@ -95,17 +126,12 @@ impl Connection {
     async fn reply(&mut self) -> Result<Report, Failure> {
         let line = in_time(self.patience, self.lines.next()).await?;
         let line = line.ok_or_else(gone)?.map_err(|_| gone())?;
-        let report = serde_json::from_str(&line).map_err(|error| {
+        let report: Report = serde_json::from_str(&line).map_err(|error| {
             Failure::failed(format!(
                 "the running process replied what this release does not understand: {error}"
             ))
         })?;
-        match report {
-            Report::Error { code: 2, message } => Err(Failure::Usage(message)),
-            Report::Error { code: 3, message } => Err(Failure::Unanswered(message)),
-            Report::Error { message, .. } => Err(Failure::Failed(message)),
-            report => Ok(report),
-        }
+        report.into_result()
     }
 }
 

@@ -23,6 +23,28 @@ pub(crate) enum Request {
         #[serde(flatten)]
         body: Body,
     },
+    /// Publish, and wait until these have it, or everybody; V2, as all that follow up to `Recover`.
+    Confirm {
+        #[serde(flatten)]
+        body: Body,
+        #[serde(default)]
+        to: Vec<String>,
+        timeout_ms: u64,
+    },
+    /// What is not sent, or not confirmed.
+    Outbox,
+    GiveUp {
+        number: u64,
+    },
+    /// The messages that are kept: each is answered with an `Ack`, once it was dealt with.
+    Inbox,
+    Ack {
+        id: String,
+    },
+    /// Wait until nothing is missing any more.
+    Recover {
+        timeout_ms: u64,
+    },
     Listen {
         #[serde(default)]
         events: bool,

@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{Request, lines};
 use crate::failure::Failure;
 use crate::home::{Home, Lock};
-use crate::node::Node;
+use crate::node::{Node, acknowledge};
 use crate::report::Report;
 use crate::text;
 
@@ -125,6 +125,7 @@ async fn serve(client: &mut Lines, node: &Node) -> Result<(), LinesCodecError> {
             Err(error) => return Err(error),
         };
         let replied = match request {
+            Ok(Request::Inbox) => hand_out(client, node).await,
             Ok(request) => reply(client, node, request).await,
             Err(failure) => Ok(Err(failure)),
         };
@@ -154,6 +155,41 @@ async fn reply(
             },
             // Nothing more is asked before the reply has ended, so this is a client that left.
             _ = client.next() => return Err(LinesCodecError::Io(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+}
+
+/// Hands out what is kept, and has it acknowledged as the client says that it dealt with it.
+async fn hand_out(client: &mut Lines, node: &Node) -> Result<Result<(), Failure>, LinesCodecError> {
+    let mut handing = match node.hand_out().await {
+        Ok(handing) => handing,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    loop {
+        let handed = tokio::select! {
+            biased;
+            handed = handing.next() => handed,
+            _ = client.next() => return Err(LinesCodecError::Io(io::ErrorKind::BrokenPipe.into())),
+        };
+        let Some(handed) = handed else { return Ok(Ok(())) };
+        for message in &handed {
+            say(client, &message.report).await?;
+        }
+        let mut dealt_with = 0;
+        for message in &handed {
+            let Some(Ok(line)) = client.next().await else { break };
+            let wanted = Request::Ack { id: message.id.clone() };
+            if serde_json::from_str::<Request>(&line).ok() != Some(wanted) {
+                break;
+            }
+            dealt_with += 1;
+        }
+        let (dealt_with, left) = handed.split_at_checked(dealt_with).unwrap_or_default();
+        if let Err(error) = acknowledge(dealt_with).await {
+            return Ok(Err(error.into()));
+        }
+        if !left.is_empty() {
+            return Ok(Err(Failure::Usage("each message is acknowledged in its turn".into())));
         }
     }
 }

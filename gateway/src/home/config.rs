@@ -38,6 +38,10 @@ pub(crate) struct TopicConfig {
     /// Where a relay ties the links together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) relay: Option<RelayConfig>,
+    /// Whether messages are kept until `listen --keep` has told them. Not by itself: an inbox that
+    /// nobody reads fills up, and refuses frames from then on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) inbox: bool,
 }
 
 /// What a relay does beyond the links of its topic.
@@ -80,7 +84,7 @@ impl Default for Config {
 
 impl TopicConfig {
     pub(crate) fn new(protocol: Protocol, origin: Origin) -> Self {
-        Self { protocol, origin, listen: None, via: Vec::new(), relay: None }
+        Self { protocol, origin, listen: None, via: Vec::new(), relay: None, inbox: false }
     }
 }
 

@@ -117,6 +117,18 @@ impl Home {
         ))
     }
 
+    /// The topic that is meant: the named one, or that of the last time.
+    pub(crate) fn topic_of<'a>(
+        &self,
+        config: &'a Config,
+        topic: Option<&str>,
+    ) -> Result<(&'a str, &'a TopicConfig), Failure> {
+        match topic {
+            Some(topic) => config.topic(topic).ok_or_else(|| self.unknown(topic)),
+            None => config.current().ok_or_else(|| self.without_topic()),
+        }
+    }
+
     /// This topic was left, or never joined: nothing stays of it.
     pub(crate) fn forget(&self, topic: &str, lock: &Lock) -> Result<(), Failure> {
         let mut config = self.config()?;

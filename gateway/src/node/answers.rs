@@ -1,5 +1,7 @@
 //! What a running topic does when it is asked. Not here: the socket, and who reads the reply.
 
+use std::time::Duration;
+
 use futures::stream::{self, BoxStream, StreamExt};
 use stringphone::tcp::RoomStats;
 use stringphone::{CommandError, ParticipantId, TopicError};
@@ -19,14 +21,16 @@ impl Node {
     ) -> Result<BoxStream<'static, Report>, Failure> {
         let reports = match request {
             Request::Listen { events } => return self.watch(events).await,
-            Request::Publish { body } => {
-                let body = body
-                    .into_bytes()
-                    .ok_or_else(|| Failure::Usage("`hex` has to be hexadecimal digits".into()))?;
-                self.0.topic.publish_raw(body).await?;
-                let (links_up, alone) = (self.links_up(), self.is_alone());
-                vec![Report::Sent { messages: 1, links_up, alone }]
+            Request::Confirm { body, to, timeout_ms } => {
+                return self.publish_confirmed(body, &to, timeout_ms).await;
             }
+            Request::Publish { body } => vec![self.publish(body).await?],
+            Request::Recover { timeout_ms } => {
+                return self.recovered(Duration::from_millis(timeout_ms));
+            }
+            Request::Outbox => self.outbox().await?,
+            Request::GiveUp { number } => vec![self.give_up(number).await?],
+            Request::Inbox | Request::Ack { .. } => return Err(out_of_place()),
             Request::Members => self.members().await?,
             Request::Trust { key } => self.trust(&key).await?,
             Request::Remove { who } => self.remove(&who).await?,
@@ -135,6 +139,10 @@ impl Question {
             ),
         }
     }
+}
+
+fn out_of_place() -> Failure {
+    Failure::Usage("an inbox is a conversation of its own, and not part of another".into())
 }
 
 fn unasked(who: &str) -> Failure {

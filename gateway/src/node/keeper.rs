@@ -37,6 +37,8 @@ enum Recurring {
     Lagged,
     Expired(String),
     Unverifiable(String),
+    Gap(String),
+    Dropped,
     CaughtUp(String),
     Cloned(String),
     InsiderAlarm,
@@ -53,6 +55,8 @@ impl Recurring {
             Report::Unverifiable { from, messages } => {
                 Some((Self::Unverifiable(from.clone()), *messages))
             }
+            Report::Gap { from, frames } => Some((Self::Gap(from.clone()), *frames)),
+            Report::Dropped { messages } => Some((Self::Dropped, *messages)),
             Report::CaughtUp { id } => Some((Self::CaughtUp(id.clone()), 1)),
             Report::Cloned { id } => Some((Self::Cloned(id.clone()), 1)),
             Report::InsiderAlarm => Some((Self::InsiderAlarm, 1)),
@@ -67,6 +71,8 @@ impl Recurring {
             Self::Lagged => Report::Lagged { missed: number },
             Self::Expired(from) => Report::Expired { from, messages: number },
             Self::Unverifiable(from) => Report::Unverifiable { from, messages: number },
+            Self::Gap(from) => Report::Gap { from, frames: number },
+            Self::Dropped => Report::Dropped { messages: number },
             Self::CaughtUp(id) => Report::CaughtUp { id },
             Self::Cloned(id) => Report::Cloned { id },
             Self::InsiderAlarm => Report::InsiderAlarm,
@@ -120,6 +126,8 @@ pub(super) async fn keep(node: Node, mut sources: Sources, reports: broadcast::S
 
 fn happened(node: &Node, event: &Event) -> Option<Report> {
     let state = &node.0.state;
+    let us = node.participant().id();
+    state.send_modify(|state| state.recovery.hear(event, &us));
     match event {
         Event::Ready => {
             node.questions().admitted();
@@ -138,7 +146,7 @@ fn happened(node: &Node, event: &Event) -> Option<Report> {
             state.broken = Some(reason.clone());
         }),
         // It is told once, as what it is.
-        Event::Removed(id) if *id == node.participant().id() => return None,
+        Event::Removed(id) if *id == us => return None,
         Event::Removed(id) => {
             let name = node.name_of(*id);
             state.send_modify(|state| drop(state.names.remove(id)));

@@ -2,9 +2,11 @@
 //! from where.
 
 mod answers;
+mod delivery;
 mod keeper;
 mod links;
 mod questions;
+mod recovery;
 mod roster;
 mod tally;
 
@@ -22,6 +24,7 @@ use stringphone::{
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 
+pub(crate) use delivery::acknowledge;
 pub(crate) use questions::{Question, Questions};
 
 use crate::failure::Failure;
@@ -42,6 +45,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) origin: Origin,
     pub(crate) admission: Admission,
     pub(crate) entry: Entry,
+    /// Whether messages are kept until a listener has told them.
+    pub(crate) inbox: bool,
     /// What we call ourselves when we join.
     pub(crate) name: Option<String>,
 }
@@ -74,12 +79,13 @@ impl<'a> Plan<'a> {
             origin: how.origin,
             admission: Admission::Nobody,
             entry: Entry::Fingerprint(None),
+            inbox: how.inbox,
             name: None,
         }
     }
 
     fn start(self, home: &Home) -> Result<TopicHandle, TopicError> {
-        let Self { topic, keys, protocol, origin, admission, entry, name } = self;
+        let Self { topic, keys, protocol, origin, admission, entry, inbox, name } = self;
         let Keys { identity, storage } = keys;
         let trusted = if let Entry::Fingerprint(trusted) = entry { trusted } else { None };
         let new = match (origin, entry) {
@@ -90,7 +96,10 @@ impl<'a> Plan<'a> {
         };
         let new = new.store(home.store(topic, &storage)).admission(admission);
         match protocol {
-            Protocol::V2 => finish(new.device_name(name.unwrap_or_default()), trusted),
+            Protocol::V2 => {
+                let new = delivery::keeping(new, inbox).device_name(name.unwrap_or_default());
+                finish(new, trusted)
+            }
             Protocol::Classic => finish(new.classic(), trusted),
         }
     }
@@ -134,6 +143,7 @@ struct State {
     names: BTreeMap<ParticipantId, String>,
     /// Which keys are in use.
     generation: Option<u32>,
+    recovery: recovery::Recovery,
 }
 
 /// What stands in the way of somebody who wants to join.

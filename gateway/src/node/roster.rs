@@ -144,7 +144,7 @@ impl Node {
 
     /// The one member that is meant: by its id or the beginning of it, its fingerprint, or its name,
     /// which others may have chosen as well.
-    async fn find(&self, who: &str, verb: &str) -> Result<Member, Failure> {
+    pub(super) async fn find(&self, who: &str, verb: &str) -> Result<Member, Failure> {
         if self.0.protocol == Protocol::Classic {
             return Err(self.classic(verb));
         }
@@ -189,7 +189,7 @@ impl Node {
         }
     }
 
-    fn classic(&self, verb: &str) -> Failure {
+    pub(super) fn classic(&self, verb: &str) -> Failure {
         Failure::failed(format!(
             "topic {:?} speaks Classic, in which nobody can {verb}. A topic of another name, \
              brought up without --classic, can",

@@ -14,7 +14,7 @@ impl Who {
     }
 }
 
-fn short(id: &str) -> &str {
+pub(super) fn short(id: &str) -> &str {
     id.get(..SHORT).unwrap_or(id)
 }
 
@@ -25,7 +25,7 @@ impl fmt::Display for Who {
     }
 }
 
-fn named(id: &str, name: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(super) fn named(id: &str, name: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match name {
         Some(name) => write!(f, "{id} ({})", text::in_line(name)),
         None => f.write_str(id),
@@ -58,8 +58,11 @@ impl fmt::Display for Report {
                 who.id, who.public_key, who.fingerprint
             ),
             Self::Up { .. } | Self::Joining { .. } | Self::Question { .. } => self.greet(f),
-            Self::Message { from, name, body } => {
+            Self::Message { from, name, redelivered, body, .. } => {
                 named(short(from), name.as_deref(), f)?;
+                if *redelivered == Some(true) {
+                    f.write_str(", again")?;
+                }
                 body.fmt(f)
             }
             Self::Participant { who } => write!(f, "{}  {}", who.id, who.fingerprint),
@@ -81,6 +84,12 @@ impl fmt::Display for Report {
             }
             Self::Founded { topic } => write!(f, "Founded topic {topic:?}."),
             Self::Sent { messages, .. } => write!(f, "sent {messages}"),
+            Self::Confirmed { .. }
+            | Self::Outbox { .. }
+            | Self::Unconfirmed { .. }
+            | Self::GivenUp { .. }
+            | Self::Inbox { .. } => self.tell_of_delivery(f),
+            Self::Recovered { .. } => self.tell_of_recovery(f),
             Self::Imported { topic, participants, who } => write!(
                 f,
                 "Imported {} with topic {topic:?} and {participants} trusted participants.\n\
@@ -196,6 +205,14 @@ impl Report {
                 "{messages} × {} may have come too late: what time it is, nobody here knows",
                 short(from)
             ),
+            Self::Gap { from, frames } => {
+                write!(f, "{frames} frames from {} are missing, and no longer waited for", short(from))
+            }
+            Self::Dropped { messages } => write!(
+                f,
+                "{messages} messages of ours were given up unsent: there were too many, or they grew \
+                 too old"
+            ),
             Self::PinBurnt => {
                 f.write_str("the PIN is void: used, too old, or guessed at. `stringphone pin` shows another")
             }
@@ -210,7 +227,8 @@ impl Report {
             ),
             Self::RolledBack => f.write_str(
                 "ALARM: what this device has stored went back to an old state; was a backup put \
-                 back? Nothing was encrypted twice, but messages may come again",
+                 back? Nothing was encrypted twice, but messages may come again here. `stringphone \
+                 recover` makes sure that it is back in its topic",
             ),
             Self::InsiderAlarm => f.write_str(
                 "ALARM: a member sends what no honest device would. `stringphone status` counts it; \

@@ -1,6 +1,7 @@
 //! What commands and topics say: one object a line with `--json` and on the control socket. Not
 //! here: where it goes.
 
+mod delivery;
 mod human;
 mod relay;
 
@@ -70,6 +71,12 @@ pub(crate) enum Report {
         /// What the sender calls itself, which anybody can.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
+        /// Its own name, which never comes twice but for this message; of what is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        /// Whether it was perhaps told before; of what is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        redelivered: Option<bool>,
         #[serde(flatten)]
         body: Body,
     },
@@ -126,6 +133,15 @@ pub(crate) enum Report {
         from: String,
         messages: u64,
     },
+    /// Messages of this participant are missing, and are waited for no longer.
+    Gap {
+        from: String,
+        frames: u64,
+    },
+    /// The outbox gave messages up unsent.
+    Dropped {
+        messages: u64,
+    },
     PinBurnt,
     /// The topic went on without us.
     Behind,
@@ -142,6 +158,16 @@ pub(crate) enum Report {
     RolledBack,
     /// An alarm: a member is not honest.
     InsiderAlarm,
+    /// All is there that this device can have, as far as anybody says.
+    Recovered {
+        topic: String,
+        /// Which keys are in use.
+        generation: Option<u32>,
+        /// Members gave us the keys that we lacked.
+        caught_up: bool,
+        /// Our own storage had gone back to an old state.
+        rolled_back: bool,
+    },
     /// We left a topic.
     Left {
         topic: String,
@@ -196,6 +222,35 @@ pub(crate) enum Report {
         /// Nobody is connected who could hear it.
         #[serde(default)]
         alone: bool,
+        /// It is kept for later: for a link, or for those who are away.
+        #[serde(default)]
+        kept: bool,
+    },
+    /// Who has stored a message, of those that were waited for.
+    Confirmed {
+        number: u64,
+        by: Vec<Named>,
+        missing: Vec<Named>,
+    },
+    /// How many messages wait to be sent.
+    Outbox {
+        topic: String,
+        unsent: usize,
+    },
+    /// A message whose receipts are not all there.
+    Unconfirmed {
+        number: u64,
+        sent: bool,
+        /// Who has not confirmed it, of one that was sent.
+        missing: Vec<Named>,
+    },
+    GivenUp {
+        number: u64,
+    },
+    /// Whether messages are kept until they are told.
+    Inbox {
+        topic: String,
+        on: bool,
     },
     Imported {
         topic: String,
@@ -232,6 +287,15 @@ pub(crate) struct Who {
     pub(crate) id: String,
     pub(crate) public_key: String,
     pub(crate) fingerprint: String,
+    /// What it calls itself, which anybody can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+}
+
+/// A participant, where its key is not the matter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Named {
+    pub(crate) id: String,
     /// What it calls itself, which anybody can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
@@ -343,6 +407,10 @@ impl Report {
             }
             Event::Expired(id) => Self::Expired { from: id.to_string(), messages: 1 },
             Event::Unverifiable(id) => Self::Unverifiable { from: id.to_string(), messages: 1 },
+            Event::Gap { from, frames } => Self::Gap { from: from.to_string(), frames: *frames },
+            Event::Dropped { messages } => {
+                Self::Dropped { messages: u64::try_from(*messages).unwrap_or(u64::MAX) }
+            }
             Event::PinBurnt => Self::PinBurnt,
             Event::Behind => Self::Behind,
             Event::CaughtUp(id) => Self::CaughtUp { id: id.to_string() },
@@ -367,6 +435,8 @@ impl Report {
                 | Self::Removed { .. }
                 | Self::Appointed { .. }
                 | Self::Member { .. }
+                | Self::Confirmed { .. }
+                | Self::Unconfirmed { .. }
                 | Self::Port { .. }
         )
     }
@@ -380,6 +450,8 @@ impl Report {
             Ok(received) => Self::Message {
                 from: received.from.to_string(),
                 name: name(received.from),
+                id: None,
+                redelivered: None,
                 body: Body::of(&received.body),
             },
             Err(ReceiveError::Lagged(lagged)) => Self::Lagged { missed: lagged.0 },
@@ -391,6 +463,18 @@ impl Report {
 impl From<&Failure> for Report {
     fn from(failure: &Failure) -> Self {
         Self::Error { code: failure.code(), message: failure.to_string() }
+    }
+}
+
+impl Report {
+    /// What was replied, if it was not that the request failed.
+    pub(crate) fn into_result(self) -> Result<Self, Failure> {
+        match self {
+            Self::Error { code: 2, message } => Err(Failure::Usage(message)),
+            Self::Error { code: 3, message } => Err(Failure::Unanswered(message)),
+            Self::Error { message, .. } => Err(Failure::Failed(message)),
+            report => Ok(report),
+        }
     }
 }
 

@@ -153,8 +153,8 @@ fn messages_of_a_removed_participant_are_refused() {
 }
 
 #[test]
-fn sending_fails_with_exit_code_3_where_nobody_is_up() {
-    let Pair { gateway: _kept, up, lamp, .. } = Pair::joined();
+fn sending_fails_with_exit_code_3_where_nobody_is_up_in_classic() {
+    let Pair { gateway: _kept, up, lamp, .. } = Pair::classic();
     assert_eq!(up.terminate(), 0);
     let sent = lamp.run(&["send", "on", "--timeout", "1"]);
     assert_eq!(sent.code, 3, "{}", sent.err);
@@ -162,9 +162,9 @@ fn sending_fails_with_exit_code_3_where_nobody_is_up() {
 }
 
 #[test]
-fn sending_from_a_home_that_others_connect_to_needs_it_to_be_up() {
+fn sending_from_a_home_that_others_connect_to_needs_it_to_be_up_in_classic() {
     let gateway = Home::new();
-    let (up, _) = gateway.up(&[]);
+    let (up, _) = gateway.up_classic(&[]);
     assert_eq!(up.terminate(), 0);
     let sent = gateway.run(&["send", "on"]);
     assert_eq!(sent.code, 1);

@@ -258,6 +258,10 @@ impl Session for V2Session {
         self.room.iter().flat_map(|room| room.unconfirmed()).collect()
     }
 
+    fn unsent(&self) -> usize {
+        self.room.as_ref().map_or(0, |room| room.unsent())
+    }
+
     fn identity(&self) -> &Identity {
         &self.identity
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use stringphone_protocol::Event;
+use stringphone_protocol::{Command, Event};
 
 use crate::forge::{Forge, MARK};
 use crate::house::House;
@@ -54,6 +54,52 @@ fn g11_a_rollback_by_more_than_a_window_is_noticed_by_its_hello() {
     house.settle();
     assert!(house.heard(0, 1).contains(&b"heard again".to_vec()), "it jumped over the mark");
     nonces_are_used_once(&house);
+}
+
+/// It begins as it did after its last start, byte by byte.
+#[test]
+fn g11_a_rollback_by_one_start_is_noticed_although_the_first_words_are_the_same() {
+    let mut house = House::of(213, 2);
+    house.settle();
+    let old = house.devices[1].store.clone();
+    house.reboot(1);
+    house.settle();
+    for body in [b"1", b"2", b"3"] {
+        house.publish(1, body);
+    }
+    house.settle();
+    house.restore(1, old);
+    house.settle();
+    assert!(house.told(1, &Event::RolledBack));
+    house.publish(1, b"heard");
+    house.settle();
+    assert!(house.heard(0, 1).contains(&b"heard".to_vec()));
+    nonces_are_used_once(&house);
+}
+
+/// Nobody can read its hello, and nobody else says anything.
+#[test]
+fn g11_a_rollback_over_several_rekeys_is_mended_in_seconds_where_nobody_talks() {
+    for members in [2, 3] {
+        let mut house = House::of(212, members);
+        house.settle();
+        let old = house.devices[1].store.clone();
+        for _ in 0..3 {
+            house.reboot(1);
+            house.command(0, Command::Rotate).unwrap();
+            // Long enough for the epochs before to be forgotten.
+            house.run(2 * 3_600_000);
+        }
+        let present = house.epoch(0).generation;
+        house.restore(1, old);
+        assert!(house.epoch(1).generation < present);
+        house.run(10_000);
+        assert_eq!(house.epoch(1).generation, house.epoch(0).generation);
+        assert!(house.told(1, &Event::RolledBack));
+        let all: Vec<usize> = (0..members).collect();
+        house.assert_together(&all);
+        nonces_are_used_once(&house);
+    }
 }
 
 /// Its first frames after the rollback fall into a gap: frames that never arrived.

@@ -210,6 +210,10 @@ impl Bus {
         self.session.unconfirmed()
     }
 
+    pub(in crate::topic) fn unsent(&self) -> usize {
+        self.session.unsent()
+    }
+
     fn waiters(&mut self) -> &mut Waiters {
         self.waiters.get_or_insert_default()
     }

@@ -120,6 +120,11 @@ impl Room {
         cx.event(Event::Dropped { tickets, messages: 1 });
     }
 
+    /// How many messages wait.
+    pub(in crate::v2) fn unsent(&self) -> usize {
+        self.unsent.messages.len()
+    }
+
     /// Whether something waits that could be sealed now.
     pub(in crate::v2) fn waits(&self, limits: Option<OutboxLimits>) -> bool {
         let Some((first, _)) = self.unsent.messages.values().next() else { return false };

@@ -152,6 +152,9 @@ impl Room {
                     }
                     return Err(Refusal::NotForUs);
                 }
+                if self.is_lost(position) {
+                    self.hear_unknown_epoch(cx);
+                }
                 self.meet_asker(introduction, &generation, &proof, frame, cx)
             }
         }

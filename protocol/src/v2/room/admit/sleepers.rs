@@ -33,6 +33,13 @@ impl Room {
             .is_some_and(|ours| ours.generation == theirs.generation && ours.step < theirs.step)
     }
 
+    /// Whether a member is in a generation that we never heard of: perhaps it asks because it could
+    /// not read us, who went back to an old state.
+    pub(super) fn is_lost(&self, theirs: Position) -> bool {
+        let told = theirs.generation != [0; 8];
+        told && self.epochs.catch_up_key(&theirs.generation).is_none()
+    }
+
     pub(super) fn meet_asker(
         &mut self,
         introduction: Introduction,
