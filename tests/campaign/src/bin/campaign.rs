@@ -12,7 +12,7 @@ async fn main() -> Result<ExitCode, Failure> {
     let device = std::env::current_exe()?.with_file_name("campaign_device");
     let outcome = run(&arguments, &device).await?;
     eprintln!("{outcome}");
-    Ok(match outcome.problem(arguments.exactly_once) {
+    Ok(match outcome.problem() {
         None => ExitCode::SUCCESS,
         Some(problem) => {
             eprintln!("{problem}");
