@@ -87,15 +87,21 @@ pub async fn found(folder: &Path, names: &[String]) -> Result<Vec<Home>, Failure
     let (hub, keys) = (Hub::new(), keeper.keys()?);
     let founded = keeper.durable(Topic::found(TOPIC, keys.identity.clone()), &keys).start()?;
     founded.attach(hub.port("keeper")).await?;
+    let mut topics = vec![founded.clone()];
     for (home, name) in others.iter().zip(names) {
         let (invitation, keys) = (founded.invite(InviteOptions::default()).await?, home.keys()?);
         let invited = Topic::invited(invitation, keys.identity.clone());
         let topic = home.durable(invited, &keys).start()?;
         topic.attach(hub.port(format!("after {name}"))).await?;
         topic.ready().await?;
-        topic.publish_raw("in").confirm().await?.next().await;
+        topics.push(topic);
+    }
+    // A sender's library answers for what reaches those whom it knows to be members.
+    for topic in &topics {
+        while topic.publish_raw("in").confirm().await?.all().await?.len() < others.len() {}
+    }
+    for topic in &topics {
         topic.stop().await?;
     }
-    founded.stop().await?;
     Ok(homes)
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::capture::Wire;
@@ -68,6 +69,8 @@ pub struct Outcome {
     pub litter: usize,
     /// How long it took until all was quiet after the last kill.
     pub settled: Duration,
+    /// The devices' homes, which go with this value.
+    pub folder: TempDir,
 }
 
 /// How often something was killed.
@@ -100,7 +103,7 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kills, verdict, wire, litter, settled } = self;
+        let Self { kills, verdict, wire, litter, settled, .. } = self;
         let Kills { senders, receivers, places } = kills;
         let (frames, messages, reused) = (wire.frames, wire.messages(), wire.reused);
         write!(
@@ -136,7 +139,7 @@ pub async fn run(arguments: &Arguments, program: &Path) -> Result<Outcome, Failu
     let settled = quiet.elapsed();
     devices.iter_mut().for_each(Device::kill);
     let (verdict, wire, litter) = (check(&journals(&homes)?), recorded(&homes)?, litter(&homes)?);
-    Ok(Outcome { kills, verdict, wire, litter, settled })
+    Ok(Outcome { kills, verdict, wire, litter, settled, folder })
 }
 
 async fn kill(

@@ -15,7 +15,7 @@ async fn main() -> Result<ExitCode, Failure> {
     Ok(match outcome.problem() {
         None => ExitCode::SUCCESS,
         Some(problem) => {
-            eprintln!("{problem}");
+            eprintln!("{problem}\nThe devices' homes are left in {:?}", outcome.folder.keep());
             ExitCode::FAILURE
         }
     })
