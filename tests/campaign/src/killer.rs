@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::capture::Wire;
 use crate::check::{Journals, Verdict, check, is_settled};
@@ -23,6 +23,9 @@ const QUIET: Duration = Duration::from_secs(2);
 /// How long that is waited for. The longest pause of a message that is sent again is five minutes,
 /// and a quarter.
 const PATIENCE: Duration = Duration::from_secs(400);
+
+/// How long the devices may take to get to know each other.
+const FOUNDING: Duration = Duration::from_secs(60);
 
 /// What a campaign is told.
 #[derive(Clone, Debug, Parser)]
@@ -125,7 +128,7 @@ pub async fn run(arguments: &Arguments, program: &Path) -> Result<Outcome, Failu
         .map(|number| format!("sender{number}"))
         .chain((0..arguments.receivers).map(|number| format!("receiver{number}")))
         .collect();
-    let homes = found(folder.path(), &names).await?;
+    let homes = timeout(FOUNDING, found(folder.path(), &names)).await??;
     let (mut place, address) = Place::start(arguments.over, program)?;
     let devices = homes.iter().enumerate().map(|(number, home)| {
         let role = if number < arguments.senders { "sender" } else { "receiver" };
