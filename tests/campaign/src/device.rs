@@ -9,7 +9,8 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use stringphone::transport::{ChannelName, Channels, Transport};
 use stringphone::{
-    Carrier, CarrierSettings, Event, Events, HistoryLimits, Inbox, TopicError, TopicHandle, via,
+    Carrier, CarrierSettings, CommandError, Event, Events, HistoryLimits, Inbox, TopicError,
+    TopicHandle, via,
 };
 use tokio::sync::Mutex;
 use tokio::time::{interval, sleep};
@@ -21,6 +22,9 @@ use crate::{Failure, TOPIC};
 
 /// So many messages wait for their receipts, before a sender says nothing more.
 const UNDER_WAY: usize = 1_000;
+
+/// A keeper that speaks has all keys changed after so many of its messages.
+const ROTATION: u64 = 100;
 
 /// What a device is told.
 #[derive(Clone, Debug, Parser)]
@@ -134,6 +138,7 @@ impl Device {
                     } else if under_way.len() < UNDER_WAY {
                         number += 1;
                         under_way.push(self.publish(number).await?);
+                        self.rotate(number).await?;
                     }
                 }
             }
@@ -150,6 +155,17 @@ impl Device {
         // From here on the library answers for it, whatever is killed.
         self.note(Entry::Said(number)).await?;
         Ok(async move { receipts.all().await.map(|_| number) })
+    }
+
+    async fn rotate(&self, number: u64) -> Result<(), Failure> {
+        if !number.is_multiple_of(ROTATION) {
+            return Ok(());
+        }
+        match self.topic.rotate().await {
+            // It is no keeper.
+            Err(TopicError::Command(CommandError::NotAllowed)) => Ok(()),
+            rotated => Ok(rotated?),
+        }
     }
 
     /// Notes how many messages are not confirmed, whenever that changes.
