@@ -1,20 +1,16 @@
-//! Everything that passes a room or a broker, kept in a file, and what is checked of it without any
-//! key. Not a proxy: who taps is one more peer, who only listens.
+//! Everything that devices send, kept in files, and what is checked of it without any key. Not what
+//! was heard: a room or a broker that is killed loses frames, and with them what is to be found.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{BufReader, BufWriter, ErrorKind, Read, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::path::Path;
 
-use futures::StreamExt;
-use stringphone::transport::{ChannelName, Channels, Transport};
-use tokio::sync::{Notify, watch};
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
+use async_trait::async_trait;
+use futures::SinkExt;
+use futures::future::ready;
+use stringphone::transport::{Channels, Facts, Frame, Link, Transport, TransportError};
 
 use crate::Failure;
 
@@ -24,92 +20,43 @@ const NONCE: std::ops::Range<usize> = 3..27;
 /// No frame is larger.
 const MAX_FRAME: u32 = 1 << 20;
 
-/// A tap, which records until it is finished.
+/// A transport whose frames are written down before they leave: a kill takes none of them away.
 #[derive(Debug)]
-pub struct Tap {
-    path: PathBuf,
-    end: CancellationToken,
-    again: Arc<Notify>,
-    recording: AbortOnDropHandle<Result<(), String>>,
-    up: watch::Receiver<bool>,
+pub struct Recorded<T> {
+    inner: T,
+    file: File,
 }
 
-impl Tap {
-    /// Records what is heard over this link into a file; a link that goes down is brought up again.
-    #[must_use]
-    pub fn start(link: impl Transport, channel: ChannelName, path: impl Into<PathBuf>) -> Self {
-        let (path, end) = (path.into(), CancellationToken::new());
-        let (told, up) = watch::channel(false);
-        let again = Arc::new(Notify::new());
-        let signals = Signals { end: end.clone(), again: again.clone(), told };
-        let record = record(link, channel, path.clone(), signals);
-        let recording = async move { record.await.map_err(|error| error.to_string()) };
-        Self { path, end, again, recording: AbortOnDropHandle::new(tokio::spawn(recording)), up }
-    }
-
-    /// Waits until it listens for the first time.
-    pub async fn listening(&mut self) {
-        // A tap that has ended says why when it is finished.
-        let _ = self.up.wait_for(|up| *up).await;
-    }
-
-    /// Closes the link, as if it were lost, and opens it again: a room is gone for a moment.
-    pub fn restart(&self) {
-        self.again.notify_one();
-    }
-
-    /// Ends the recording, and checks it.
+impl<T> Recorded<T> {
+    /// Records what is sent over this transport into a file.
     ///
     /// # Errors
-    /// Where it could not be written or read.
-    pub async fn finish(self) -> Result<Wire, Failure> {
-        self.end.cancel();
-        self.recording.await??;
-        check(&self.path)
+    /// Where the file exists, or can't be made.
+    pub fn new(inner: T, path: &Path) -> io::Result<Self> {
+        Ok(Self { inner, file: File::create_new(path)? })
     }
 }
 
-struct Signals {
-    end: CancellationToken,
-    again: Arc<Notify>,
-    told: watch::Sender<bool>,
-}
-
-async fn record(
-    mut transport: impl Transport,
-    channel: ChannelName,
-    path: PathBuf,
-    signals: Signals,
-) -> Result<(), Failure> {
-    let Signals { end, again, told } = signals;
-    let mut file = BufWriter::new(File::create(path)?);
-    while !end.is_cancelled() {
-        // Who owns the channels says when the link closes.
-        let (_owner, channels) = Channels::new([channel.clone()]);
-        let Ok(mut link) = transport.connect(channels).await else {
-            sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        told.send_replace(true);
-        loop {
-            let heard = tokio::select! {
-                heard = link.incoming.next() => heard,
-                () = end.cancelled() => None,
-                () = again.notified() => None,
-            };
-            match heard {
-                Some(Ok(frame)) => write(&mut file, &frame.bytes)?,
-                Some(Err(_)) => {}
-                None => break,
-            }
-        }
+#[async_trait]
+impl<T: Transport> Transport for Recorded<T> {
+    fn facts(&self) -> Facts {
+        self.inner.facts()
     }
-    Ok(file.flush()?)
+
+    async fn connect(&mut self, channels: Channels) -> Result<Link, TransportError> {
+        let mut file = self.file.try_clone()?;
+        let link = self.inner.connect(channels).await?;
+        let outgoing = link.outgoing.with(move |frame: Frame| {
+            ready(write(&mut file, &frame.bytes).map(|()| frame).map_err(TransportError::from))
+        });
+        Ok(Link::new(link.incoming, outgoing))
+    }
 }
 
-fn write(file: &mut impl Write, frame: &[u8]) -> Result<(), Failure> {
-    file.write_all(&u32::try_from(frame.len())?.to_be_bytes())?;
-    Ok(file.write_all(frame)?)
+/// Writes a frame at once: what the system has taken outlives the process.
+fn write(file: &mut impl Write, frame: &[u8]) -> io::Result<()> {
+    let len = u32::try_from(frame.len()).map_err(io::Error::other)?;
+    file.write_all(&[&len.to_be_bytes(), frame].concat())
 }
 
 /// What was on the wire.
@@ -117,48 +64,55 @@ fn write(file: &mut impl Write, frame: &[u8]) -> Result<(), Failure> {
 pub struct Wire {
     /// Frames of all kinds.
     pub frames: u64,
-    /// Message frames that differ.
-    pub messages: usize,
     /// Nonces that stand in two different frames: there must be none.
     pub reused: u64,
+    /// A hash of the message frame of each nonce. That two have the same is no more likely than that
+    /// nobody is caught by it.
+    seen: HashMap<[u8; 24], u64>,
 }
 
-/// Reads a recording.
-///
-/// # Errors
-/// Where it can't be read.
-pub fn check(path: &Path) -> Result<Wire, Failure> {
-    let (mut file, mut wire) = (BufReader::new(File::open(path)?), Wire::default());
-    // The whole frames would not fit; that two have the same hash is no more likely than that nobody
-    // is caught by it.
-    let mut seen: HashMap<[u8; 24], u64> = HashMap::new();
-    while let Some(frame) = read(&mut file)? {
-        wire.frames += 1;
-        let nonce = frame.get(NONCE).and_then(|nonce| <[u8; 24]>::try_from(nonce).ok());
-        let (Some(&MESSAGE), Some(nonce)) = (frame.first(), nonce) else { continue };
-        let mut hasher = DefaultHasher::new();
-        frame.hash(&mut hasher);
-        let hash = hasher.finish();
-        wire.reused += u64::from(*seen.entry(nonce).or_insert(hash) != hash);
+impl Wire {
+    /// Message frames that differ.
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        self.seen.len()
     }
-    wire.messages = seen.len();
-    Ok(wire)
+
+    /// Adds a recording.
+    ///
+    /// # Errors
+    /// Where it can't be read.
+    pub fn add(&mut self, path: &Path) -> Result<(), Failure> {
+        let mut file = BufReader::new(File::open(path)?);
+        while let Some(frame) = read(&mut file)? {
+            self.frames += 1;
+            let nonce = frame.get(NONCE).and_then(|nonce| <[u8; 24]>::try_from(nonce).ok());
+            let (Some(&MESSAGE), Some(nonce)) = (frame.first(), nonce) else { continue };
+            let mut hasher = DefaultHasher::new();
+            frame.hash(&mut hasher);
+            let hash = hasher.finish();
+            self.reused += u64::from(*self.seen.entry(nonce).or_insert(hash) != hash);
+        }
+        Ok(())
+    }
 }
 
-/// The next frame; `None` at the end.
+/// The next frame; `None` at the end, or where a kill has cut it off: it never left.
 fn read(file: &mut impl Read) -> Result<Option<Vec<u8>>, Failure> {
     let mut len = [0; 4];
-    match file.read_exact(&mut len) {
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
-        read => read?,
+    let mut whole = |bytes: &mut [u8]| match file.read_exact(bytes) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| true),
+    };
+    if !whole(&mut len)? {
+        return Ok(None);
     }
     let len = u32::from_be_bytes(len);
     if len > MAX_FRAME {
         return Err("this is no recording".into());
     }
     let mut frame = vec![0; usize::try_from(len)?];
-    file.read_exact(&mut frame)?;
-    Ok(Some(frame))
+    Ok(whole(&mut frame)?.then_some(frame))
 }
 
 #[cfg(test)]
@@ -168,16 +122,20 @@ mod tests {
     #[test]
     fn a_nonce_of_two_frames_is_found_and_a_frame_that_comes_again_is_not() -> Result<(), Failure> {
         let folder = tempfile::tempdir()?;
-        let path = folder.path().join("wire");
         let frame = |nonce: u8, body: u8| [&[0x20, 0, 0][..], &[nonce; 24], &[body; 70]].concat();
+        let (path, mut wire) = (folder.path().join("one life"), Wire::default());
         let mut file = File::create(&path)?;
         for bytes in [frame(1, 1), frame(2, 1), frame(1, 1), vec![0x21; 100], vec![0x20; 5]] {
             write(&mut file, &bytes)?;
         }
-        let wire = check(&path)?;
-        assert_eq!((wire.frames, wire.messages, wire.reused), (5, 2, 0));
-        write(&mut file, &frame(2, 2))?;
-        assert_eq!(check(&path)?.reused, 1);
+        // Killed while it wrote.
+        file.write_all(&[0, 0, 0, 9, 1])?;
+        wire.add(&path)?;
+        assert_eq!((wire.frames, wire.messages(), wire.reused), (5, 2, 0));
+        let path = folder.path().join("the next");
+        write(&mut File::create(&path)?, &frame(2, 2))?;
+        wire.add(&path)?;
+        assert_eq!((wire.messages(), wire.reused), (2, 1));
         Ok(())
     }
 }

@@ -1,16 +1,30 @@
 //! What a device of the campaign does until it is killed. Not the killing.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use futures::StreamExt;
-use stringphone::{Carrier, CarrierSettings, TopicHandle, via};
-use tokio::time::interval;
+use futures::stream::FuturesUnordered;
+use stringphone::transport::{ChannelName, Channels, Transport};
+use stringphone::{
+    Carrier, CarrierSettings, CommandError, Event, Events, HistoryLimits, Inbox, TopicError,
+    TopicHandle, via,
+};
+use tokio::sync::Mutex;
+use tokio::time::{interval, sleep};
 
+use crate::capture::Recorded;
 use crate::house::Home;
 use crate::journal::{Entry, Journal, Message};
 use crate::{Failure, TOPIC};
+
+/// So many messages wait for their receipts, before a sender says nothing more.
+const UNDER_WAY: usize = 1_000;
+
+/// A keeper that speaks has all keys changed after so many of its messages.
+const ROTATION: u64 = 100;
 
 /// What a device is told.
 #[derive(Clone, Debug, Parser)]
@@ -32,10 +46,12 @@ pub struct Arguments {
 /// What a device does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Role {
-    /// It says one number after the other.
+    /// It says one number after the other, and takes what the others say.
     Sender,
-    /// It takes what the others say.
+    /// It takes what the others say, and keeps it for those that are away.
     Receiver,
+    /// It is where the others meet, and has no home.
+    Room,
 }
 
 /// Runs until killed.
@@ -43,81 +59,164 @@ pub enum Role {
 /// # Errors
 /// Why it can't go on.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let history = match arguments.role {
+        Role::Room => return host(&arguments.via).await,
+        Role::Receiver => Some(HistoryLimits::default()),
+        Role::Sender => None,
+    };
     let home = Home::at(&arguments.home);
     let (journal, entries) = Journal::open(&home.journal())?;
-    let topic = home.open()?;
-    match arguments.role {
-        Role::Sender => say(&topic, &arguments, &home, journal, &entries).await,
-        Role::Receiver => take(&topic, &arguments, journal, &entries).await,
-    }
-}
-
-async fn attach(topic: &TopicHandle, address: &str) -> Result<(), Failure> {
-    // Others are killed all the time: it is there again soon.
-    let settings = CarrierSettings {
-        first_pause: Duration::from_millis(20),
-        last_pause: Duration::from_millis(500),
-        ..CarrierSettings::default()
+    let topic = home.open(history)?;
+    let (inbox, events) = (topic.inbox_raw().await?, topic.events().await?);
+    let device = Device { home, topic, journal: Mutex::new(journal), entries };
+    device.attach(&arguments.via).await?;
+    device.topic.ready().await?;
+    let saying = async {
+        match arguments.role {
+            Role::Sender => device.say(arguments.rate).await,
+            _ => Ok(()),
+        }
     };
-    topic.attach(Carrier::start_with(via(address)?, settings).channel(TOPIC)?).await?;
+    tokio::try_join!(device.take(inbox), device.watch(events), saying)?;
     Ok(())
 }
 
-async fn say(
-    topic: &TopicHandle,
-    arguments: &Arguments,
-    home: &Home,
-    mut journal: Journal,
-    entries: &[Entry],
-) -> Result<(), Failure> {
-    attach(topic, &arguments.via).await?;
-    topic.ready().await?;
-    // What is in doubt is not said again: it may have gone out.
-    let says = entries.iter().filter_map(|entry| match entry {
-        Entry::Says(number) => Some(*number),
-        _ => None,
-    });
-    let mut number = says.max().unwrap_or(0);
-    let mut ticks = interval(Duration::from_secs(1) / arguments.rate.max(1));
+/// A room that lives as long as its process.
+async fn host(address: &str) -> Result<(), Failure> {
+    let mut room = via(address)?;
     loop {
-        ticks.tick().await;
-        if home.quiet().exists() {
-            continue;
+        // Who owns the channels says when the link closes.
+        let (_owner, channels) = Channels::new([ChannelName::try_from(TOPIC)?]);
+        match room.connect(channels).await {
+            Ok(link) => link.incoming.for_each(async |_| ()).await,
+            Err(_) => sleep(Duration::from_millis(20)).await,
         }
-        number += 1;
-        journal.add(&Entry::Says(number))?;
-        // Here the outbox will answer for it; until then, only this process does.
-        let _receipts = topic.publish_raw(number.to_be_bytes().to_vec()).confirm().await?;
-        journal.add(&Entry::Said(number))?;
     }
 }
 
-async fn take(
-    topic: &TopicHandle,
-    arguments: &Arguments,
-    mut journal: Journal,
-    entries: &[Entry],
-) -> Result<(), Failure> {
-    let mut inbox = topic.subscribe_raw().await?;
-    attach(topic, &arguments.via).await?;
-    let mut last = entries.iter().rev().find_map(|entry| match entry {
+struct Device {
+    home: Home,
+    topic: TopicHandle,
+    journal: Mutex<Journal>,
+    /// What its journal held when it started.
+    entries: Vec<Entry>,
+}
+
+impl Device {
+    async fn attach(&self, address: &str) -> Result<(), Failure> {
+        // Others are killed all the time: it is there again soon.
+        let settings = CarrierSettings {
+            first_pause: Duration::from_millis(20),
+            last_pause: Duration::from_millis(500),
+            ..CarrierSettings::default()
+        };
+        let recording = self.home.recordings().find(|path| !path.exists());
+        let link = Recorded::new(via(address)?, &recording.ok_or("it lived too often")?)?;
+        self.topic.attach(Carrier::start_with(link, settings).channel(TOPIC)?).await?;
+        Ok(())
+    }
+
+    async fn note(&self, entry: Entry) -> Result<(), Failure> {
+        self.journal.lock().await.add(&entry)
+    }
+
+    async fn say(&self, rate: u32) -> Result<(), Failure> {
+        // What is in doubt is not said again: it may have gone out.
+        let says = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Says(number) => Some(*number),
+            _ => None,
+        });
+        let (mut number, mut left) = (says.max().unwrap_or(0), None);
+        let mut ticks = interval(Duration::from_secs(1) / rate.max(1));
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                Some(confirmed) = under_way.next() => self.note(Entry::Confirmed(confirmed?)).await?,
+                _ = ticks.tick() => {
+                    if self.home.quiet().exists() {
+                        self.tell_unconfirmed(&mut left).await?;
+                    } else if under_way.len() < UNDER_WAY {
+                        number += 1;
+                        under_way.push(self.publish(number).await?);
+                        self.rotate(number).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says a number; what is returned ends when all have it.
+    async fn publish(
+        &self,
+        number: u64,
+    ) -> Result<impl Future<Output = Result<u64, TopicError>>, Failure> {
+        self.note(Entry::Says(number)).await?;
+        let receipts = self.topic.publish_raw(number.to_be_bytes().to_vec()).confirm().await?;
+        // From here on the library answers for it, whatever is killed.
+        self.note(Entry::Said(number)).await?;
+        Ok(async move { receipts.all().await.map(|_| number) })
+    }
+
+    async fn rotate(&self, number: u64) -> Result<(), Failure> {
+        if !number.is_multiple_of(ROTATION) {
+            return Ok(());
+        }
+        match self.topic.rotate().await {
+            // It is no keeper.
+            Err(TopicError::Command(CommandError::NotAllowed)) => Ok(()),
+            rotated => Ok(rotated?),
+        }
+    }
+
+    /// Notes how many messages are not confirmed, whenever that changes.
+    async fn tell_unconfirmed(&self, told: &mut Option<usize>) -> Result<(), Failure> {
+        let left = self.topic.unconfirmed().await?.len();
+        if told.replace(left) != Some(left) {
+            self.note(Entry::Unconfirmed(left)).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&self, mut inbox: Inbox) -> Result<(), Failure> {
+        let mut known: BTreeSet<Message> = self.entries.iter().filter_map(taken).collect();
+        while let Some(kept) = inbox.next().await {
+            let kept = kept?;
+            if let Some(number) = kept.body.as_array() {
+                let message = Message::new(kept.from, kept.id, u64::from_be_bytes(*number));
+                // A kill between the journal and the acknowledgement brings it again, and says so.
+                if !(kept.redelivered && known.contains(&message)) {
+                    self.note(Entry::Took(message.clone())).await?;
+                    known.insert(message);
+                }
+            }
+            kept.ack().await?;
+        }
+        Err("its topic has stopped".into())
+    }
+
+    /// No kill may look like a copied device, nor give anything up.
+    async fn watch(&self, mut events: Events) -> Result<(), Failure> {
+        while let Some(event) = events.next().await {
+            let event = event?;
+            if matches!(
+                event,
+                Event::Cloned(_)
+                    | Event::RolledBack
+                    | Event::InsiderAlarm
+                    | Event::Uncertain(_)
+                    | Event::Dropped { .. }
+                    | Event::Evicted
+            ) {
+                self.note(Entry::Alarm(format!("{event:?}"))).await?;
+            }
+        }
+        Err("its topic has stopped".into())
+    }
+}
+
+fn taken(entry: &Entry) -> Option<Message> {
+    match entry {
         Entry::Took(message) => Some(message.clone()),
         _ => None,
-    });
-    while let Some(received) = inbox.next().await {
-        let received = received?;
-        let (Some(id), Some(number)) = (received.id, received.body.as_array()) else {
-            continue;
-        };
-        let (from, number) = (received.from.to_string(), u64::from_be_bytes(*number));
-        let (incarnation, counter, place) = (id.incarnation, id.counter, id.place);
-        let message = Message { from, incarnation, counter, place, number };
-        // A kill between the journal and the acknowledgement brings the last one again.
-        if last.as_ref() != Some(&message) {
-            journal.add(&Entry::Took(message.clone()))?;
-            last = Some(message);
-        }
-        // Here the inbox will be acknowledged.
     }
-    topic.ready().await.map_err(Failure::from)
 }

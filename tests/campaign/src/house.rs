@@ -4,9 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use stringphone::keyfile::{self, Keys};
 use stringphone::memory::Hub;
-use stringphone::store::FileStore;
-use stringphone::{InviteOptions, Topic, TopicHandle, keyfile};
+use stringphone::store::DatabaseStore;
+use stringphone::{
+    HistoryLimits, InboxLimits, InviteOptions, OutboxLimits, ParticipantId, Topic, TopicHandle,
+};
 
 use crate::{Failure, TOPIC};
 
@@ -35,20 +38,41 @@ impl Home {
         self.folder.with_file_name("quiet")
     }
 
-    /// Opens its topic, which it is a member of.
+    /// The recordings of what it sent, one for each of its lives, in their order.
+    pub fn recordings(&self) -> impl Iterator<Item = PathBuf> {
+        (0..).map(|life: u32| self.folder.join(format!("wire{life}")))
+    }
+
+    /// Whose home it is.
     ///
     /// # Errors
     /// Where its key can't be read.
-    pub fn open(&self) -> Result<TopicHandle, Failure> {
-        Ok(self.with_store(Topic::join(TOPIC, self.identity()?)).start()?)
+    pub fn id(&self) -> Result<ParticipantId, Failure> {
+        Ok(self.keys()?.identity.id())
     }
 
-    fn identity(&self) -> Result<stringphone::Identity, Failure> {
-        Ok(keyfile::load_or_create(self.folder.join("me.key"))?)
+    /// Opens its topic, which it is a member of; with what is kept for others, if it is to keep that.
+    ///
+    /// # Errors
+    /// Where its key can't be read.
+    pub fn open(&self, history: Option<HistoryLimits>) -> Result<TopicHandle, Failure> {
+        let keys = self.keys()?;
+        let topic = self.durable(Topic::join(TOPIC, keys.identity.clone()), &keys);
+        Ok(match history {
+            Some(limits) => topic.history(limits).start()?,
+            None => topic.start()?,
+        })
     }
 
-    fn with_store(&self, topic: Topic) -> Topic {
-        topic.store(FileStore::new(self.folder.join("campaign.topic")))
+    fn keys(&self) -> Result<Keys, Failure> {
+        Ok(keyfile::open(self.folder.join("me.key"), None)?)
+    }
+
+    fn durable(&self, topic: Topic, keys: &Keys) -> Topic {
+        topic
+            .store(DatabaseStore::new(self.folder.join("campaign.topic"), &keys.storage))
+            .outbox(OutboxLimits::default())
+            .inbox(InboxLimits::default())
     }
 }
 
@@ -60,17 +84,24 @@ pub async fn found(folder: &Path, names: &[String]) -> Result<Vec<Home>, Failure
     let homes: Vec<Home> = names.iter().map(|name| Home::at(folder.join(name))).collect();
     let (keeper, others) = homes.split_first().ok_or("a campaign needs devices")?;
     homes.iter().try_for_each(|home| fs::create_dir_all(&home.folder))?;
-    let hub = Hub::new();
-    let founded = keeper.with_store(Topic::found(TOPIC, keeper.identity()?)).start()?;
+    let (hub, keys) = (Hub::new(), keeper.keys()?);
+    let founded = keeper.durable(Topic::found(TOPIC, keys.identity.clone()), &keys).start()?;
     founded.attach(hub.port("keeper")).await?;
+    let mut topics = vec![founded.clone()];
     for (home, name) in others.iter().zip(names) {
-        let invitation = founded.invite(InviteOptions::default()).await?;
-        let topic = home.with_store(Topic::invited(invitation, home.identity()?)).start()?;
+        let (invitation, keys) = (founded.invite(InviteOptions::default()).await?, home.keys()?);
+        let invited = Topic::invited(invitation, keys.identity.clone());
+        let topic = home.durable(invited, &keys).start()?;
         topic.attach(hub.port(format!("after {name}"))).await?;
         topic.ready().await?;
-        topic.publish_raw("in").confirm().await?.next().await;
+        topics.push(topic);
+    }
+    // A sender's library answers for what reaches those whom it knows to be members.
+    for topic in &topics {
+        while topic.publish_raw("in").confirm().await?.all().await?.len() < others.len() {}
+    }
+    for topic in &topics {
         topic.stop().await?;
     }
-    founded.stop().await?;
     Ok(homes)
 }

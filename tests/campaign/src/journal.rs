@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use stringphone::{MessageId, ParticipantId};
 
 use crate::Failure;
 
@@ -16,6 +17,12 @@ pub enum Entry {
     Says(u64),
     /// The library has taken it, and answers for it from now on.
     Said(u64),
+    /// Every member has it.
+    Confirmed(u64),
+    /// So many of its messages are not confirmed by everybody; told once nobody says anything new.
+    Unconfirmed(usize),
+    /// An alarm, or a message given up: there must be none.
+    Alarm(String),
     /// The application has taken this message.
     Took(Message),
 }
@@ -33,6 +40,13 @@ pub struct Message {
     pub place: u32,
     /// Its number, as the sender said it.
     pub number: u64,
+}
+
+impl Message {
+    pub(crate) fn new(from: ParticipantId, id: MessageId, number: u64) -> Self {
+        let MessageId { incarnation, counter, place } = id;
+        Self { from: from.to_string(), incarnation, counter, place, number }
+    }
 }
 
 /// A journal that is written to.

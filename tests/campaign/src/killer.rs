@@ -1,31 +1,31 @@
 //! Starts devices, kills them at random moments, starts them again, and has checked what is left.
-//! Not the devices, nor the checks.
+//! Not their processes, nor the checks.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
-use stringphone::mqtt::Mqtt;
-use stringphone::tcp::Tcp;
-use stringphone::transport::ChannelName;
-use stringphone_servers::free_port;
-use stringphone_servers::mosquitto::Mosquitto;
-use tokio::time::{Instant, sleep};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::capture::{Tap, Wire};
-use crate::check::{Journals, Verdict, check};
+use crate::capture::Wire;
+use crate::check::{Journals, Verdict, check, is_settled};
 use crate::house::{Home, found};
-use crate::{Failure, TOPIC, journal};
+use crate::process::{Device, Place};
+use crate::{Failure, journal};
 
-/// How long the journals have to stay as they are, and how long that is waited for.
-const QUIET: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long the journals have to stay as they are.
+const QUIET: Duration = Duration::from_secs(2);
+/// How long that is waited for. The longest pause of a message that is sent again is five minutes,
+/// and a quarter.
+const PATIENCE: Duration = Duration::from_secs(400);
+
+/// How long the devices may take to get to know each other.
+const FOUNDING: Duration = Duration::from_secs(60);
 
 /// What a campaign is told.
 #[derive(Clone, Debug, Parser)]
@@ -42,15 +42,12 @@ pub struct Arguments {
     /// Where the devices meet.
     #[arg(long, default_value = "tcp")]
     pub over: Over,
-    /// Devices that say something.
+    /// Devices that say something, and take what others say.
     #[arg(long, default_value_t = 2)]
     pub senders: usize,
-    /// Devices that take it.
+    /// Devices that only take it.
     #[arg(long, default_value_t = 2)]
     pub receivers: usize,
-    /// Fails where anything is lost: only with an inbox and an outbox nothing is.
-    #[arg(long)]
-    pub exactly_once: bool,
 }
 
 /// Where devices meet.
@@ -65,39 +62,58 @@ pub enum Over {
 /// What became of a campaign.
 #[derive(Debug)]
 pub struct Outcome {
-    kills: u32,
-    verdict: Verdict,
-    wire: Wire,
+    /// What was killed.
+    pub kills: Kills,
+    /// What the journals say.
+    pub verdict: Verdict,
+    /// What was sent.
+    pub wire: Wire,
     /// Files that a killed device left half written beside its own.
-    litter: usize,
+    pub litter: usize,
+    /// How long it took until all was quiet after the last kill.
+    pub settled: Duration,
+    /// The devices' homes, which go with this value.
+    pub folder: TempDir,
+}
+
+/// How often something was killed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kills {
+    /// A sender.
+    pub senders: u32,
+    /// A receiver.
+    pub receivers: u32,
+    /// The room, or the broker.
+    pub places: u32,
 }
 
 impl Outcome {
     /// What is wrong, if anything.
     #[must_use]
-    pub fn problem(&self, exactly_once: bool) -> Option<String> {
+    pub fn problem(&self) -> Option<String> {
         let Self { verdict, wire, .. } = self;
-        let lost = if exactly_once { verdict.lost.as_slice() } else { &[] };
-        let wrong: Vec<&str> =
-            verdict.wrong.iter().chain(lost).take(20).map(String::as_str).collect();
+        let Verdict { said, confirmed, taken, wrong, lost } = verdict;
         if wire.reused > 0 {
             return Some(format!("{} nonces stand in two frames", wire.reused));
         }
-        if verdict.said == 0 || verdict.taken == 0 || wire.messages == 0 {
-            return Some("nothing was said, taken, or on the wire".into());
+        if *said == 0 || *confirmed == 0 || *taken == 0 || wire.messages() == 0 {
+            return Some("nothing was said, confirmed, taken, or on the wire".into());
         }
-        (!wrong.is_empty()).then(|| wrong.join("\n"))
+        let problems: Vec<&str> = wrong.iter().chain(lost).take(20).map(String::as_str).collect();
+        (!verdict.is_exactly_once()).then(|| problems.join("\n"))
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kills, verdict, wire, litter } = self;
-        let Wire { frames, messages, reused } = wire;
+        let Self { kills, verdict, wire, litter, settled, .. } = self;
+        let Kills { senders, receivers, places } = kills;
+        let (frames, messages, reused) = (wire.frames, wire.messages(), wire.reused);
         write!(
             f,
-            "{kills} kills; {verdict}; {frames} frames on the wire, {messages} of messages, \
-             {reused} nonces used twice; {litter} files left half written"
+            "killed {senders} senders, {receivers} receivers, {places} rooms or brokers; {verdict}; \
+             {frames} frames sent, {messages} different ones of messages, {reused} nonces used \
+             twice; {litter} files left half written; quiet after {settled:.0?}"
         )
     }
 }
@@ -106,86 +122,96 @@ impl fmt::Display for Outcome {
 ///
 /// # Errors
 /// Where it can't be run.
-pub async fn run(arguments: &Arguments, device: &Path) -> Result<Outcome, Failure> {
+pub async fn run(arguments: &Arguments, program: &Path) -> Result<Outcome, Failure> {
     let folder = tempfile::tempdir()?;
     let names: Vec<String> = (0..arguments.senders)
         .map(|number| format!("sender{number}"))
         .chain((0..arguments.receivers).map(|number| format!("receiver{number}")))
         .collect();
-    let homes = found(folder.path(), &names).await?;
-    let mut place = Place::start(arguments.over, folder.path().join("wire")).await?;
+    let homes = timeout(FOUNDING, found(folder.path(), &names)).await??;
+    let (mut place, address) = Place::start(arguments.over, program)?;
     let devices = homes.iter().enumerate().map(|(number, home)| {
         let role = if number < arguments.senders { "sender" } else { "receiver" };
-        Device::start(device, home.clone(), &place.address, role)
+        Device::start(program, &home.folder, &address, role)
     });
     let mut devices = devices.collect::<Result<Vec<_>, _>>()?;
     let kills = kill(arguments, &mut devices, &mut place).await?;
     fs::write(folder.path().join("quiet"), "")?;
-    settle(&homes).await?;
+    let quiet = Instant::now();
+    settle(&homes, &mut devices, arguments.senders).await?;
+    let settled = quiet.elapsed();
     devices.iter_mut().for_each(Device::kill);
-    let (journals, receivers) = journals(&homes, arguments.senders)?;
-    let wire = place.tap.finish().await?;
-    let (verdict, litter) = (check(&journals, &receivers), litter(&homes)?);
-    Ok(Outcome { kills, verdict, wire, litter })
+    let (verdict, wire, litter) = (check(&journals(&homes)?), recorded(&homes)?, litter(&homes)?);
+    Ok(Outcome { kills, verdict, wire, litter, settled, folder })
 }
 
 async fn kill(
     arguments: &Arguments,
     devices: &mut [Device],
     place: &mut Place,
-) -> Result<u32, Failure> {
+) -> Result<Kills, Failure> {
     let mut random = ChaCha20Rng::seed_from_u64(arguments.seed);
-    let mut up_to = |bound: usize| random.next_u32() as usize % bound.max(1);
-    let end = Instant::now() + Duration::from_secs(60 * arguments.minutes);
-    let mut kills = 0;
-    while kills < arguments.kills && Instant::now() < end {
-        sleep(Duration::from_millis(50 + up_to(1_000) as u64)).await;
-        // The place itself is one more victim.
-        let victim = up_to(devices.len() + 1);
-        match devices.get_mut(victim) {
-            Some(device) => {
-                device.alive()?;
-                device.kill();
-                sleep(Duration::from_millis(up_to(500) as u64)).await;
-                device.restart()?;
-            }
-            None => place.restart(),
+    let mut up_to = |bound: u32| random.next_u32() % bound.max(1);
+    let victims = u32::try_from(devices.len() + 1)?;
+    let (started, limit) = (Instant::now(), Duration::from_secs(60 * arguments.minutes));
+    let mut kills = Kills::default();
+    for _ in 0..arguments.kills {
+        sleep(Duration::from_millis(u64::from(50 + up_to(1_000)))).await;
+        if started.elapsed() > limit {
+            break;
         }
-        kills += 1;
+        // The place itself is one more victim.
+        let (victim, pause) = (usize::try_from(up_to(victims))?, up_to(500));
+        let pause = Duration::from_millis(u64::from(pause));
+        match devices.get_mut(victim) {
+            Some(device) if victim < arguments.senders => {
+                device.kill_for(pause).await?;
+                kills.senders += 1;
+            }
+            Some(device) => {
+                device.kill_for(pause).await?;
+                kills.receivers += 1;
+            }
+            None => {
+                place.kill_for(pause).await?;
+                kills.places += 1;
+            }
+        }
     }
     Ok(kills)
 }
 
-/// Waits until no journal grows any more.
-async fn settle(homes: &[Home]) -> Result<(), Failure> {
-    let lengths = || -> Vec<u64> {
-        let files = homes.iter().map(|home| fs::metadata(home.journal()));
-        files.map(|file| file.map_or(0, |file| file.len())).collect()
-    };
-    let (end, mut since, mut last) = (Instant::now() + PATIENCE, Instant::now(), lengths());
-    while since.elapsed() < QUIET {
-        if Instant::now() > end {
-            return Err("it does not become quiet".into());
+/// Waits until every sender has all its receipts and no journal grows any more, as long as there is
+/// any hope of that.
+async fn settle(homes: &[Home], devices: &mut [Device], senders: usize) -> Result<(), Failure> {
+    let (end, mut last) = (Instant::now() + PATIENCE, Vec::new());
+    while Instant::now() < end {
+        sleep(QUIET).await;
+        devices.iter_mut().try_for_each(Device::check_alive)?;
+        let now = homes.iter().map(entries).collect::<Result<Vec<_>, _>>()?;
+        if now == last && now.iter().take(senders).all(|entries| is_settled(entries)) {
+            break;
         }
-        sleep(Duration::from_millis(100)).await;
-        let now = lengths();
-        if now != last {
-            (since, last) = (Instant::now(), now);
-        }
+        last = now;
     }
     Ok(())
 }
 
-fn journals(homes: &[Home], senders: usize) -> Result<(Journals, BTreeSet<String>), Failure> {
-    let (mut journals, mut receivers) = (Journals::new(), BTreeSet::new());
-    for (number, home) in homes.iter().enumerate() {
-        let id = stringphone::keyfile::load_or_create(home.folder.join("me.key"))?.id().to_string();
-        if number >= senders {
-            receivers.insert(id.clone());
-        }
-        journals.insert(id, journal::read(&home.journal())?.0);
+fn entries(home: &Home) -> Result<Vec<journal::Entry>, Failure> {
+    Ok(journal::read(&home.journal())?.0)
+}
+
+fn journals(homes: &[Home]) -> Result<Journals, Failure> {
+    homes.iter().map(|home| Ok((home.id()?.to_string(), entries(home)?))).collect()
+}
+
+fn recorded(homes: &[Home]) -> Result<Wire, Failure> {
+    let mut wire = Wire::default();
+    for home in homes {
+        let mut recordings = home.recordings().take_while(|path| path.exists());
+        recordings.try_for_each(|path| wire.add(&path))?;
     }
-    Ok((journals, receivers))
+    Ok(wire)
 }
 
 fn litter(homes: &[Home]) -> Result<usize, Failure> {
@@ -196,92 +222,4 @@ fn litter(homes: &[Home]) -> Result<usize, Failure> {
         }
     }
     Ok(litter)
-}
-
-/// Where the devices meet, with a tap on it.
-struct Place {
-    address: String,
-    broker: Option<Mosquitto>,
-    tap: Tap,
-}
-
-impl Place {
-    async fn start(over: Over, recording: PathBuf) -> Result<Self, Failure> {
-        let channel = ChannelName::try_from(TOPIC)?;
-        let (broker, address, mut tap) = match over {
-            Over::Tcp => {
-                let at = format!("127.0.0.1:{}", free_port());
-                // The room's own end hears all that passes it.
-                let tap = Tap::start(Tcp::listen(&at), channel, recording);
-                (None, format!("tcp://{at}"), tap)
-            }
-            Over::Mqtt => {
-                let broker = Mosquitto::start();
-                let at = format!("127.0.0.1:{}", broker.port());
-                let tap = Tap::start(Mqtt::broker(&at), channel, recording);
-                (Some(broker), format!("mqtt://{at}"), tap)
-            }
-        };
-        tap.listening().await;
-        Ok(Self { address, broker, tap })
-    }
-
-    fn restart(&mut self) {
-        match &mut self.broker {
-            Some(broker) => broker.restart(),
-            None => self.tap.restart(),
-        }
-    }
-}
-
-/// A device's process, gone with this value.
-struct Device {
-    program: PathBuf,
-    home: Home,
-    address: String,
-    role: &'static str,
-    child: Child,
-}
-
-impl Device {
-    fn start(
-        program: &Path,
-        home: Home,
-        address: &str,
-        role: &'static str,
-    ) -> Result<Self, Failure> {
-        let child = spawn(program, &home, address, role)?;
-        Ok(Self { program: program.into(), home, address: address.into(), role, child })
-    }
-
-    fn restart(&mut self) -> Result<(), Failure> {
-        self.child = spawn(&self.program, &self.home, &self.address, self.role)?;
-        Ok(())
-    }
-
-    /// Nobody but us may have ended it.
-    fn alive(&mut self) -> Result<(), Failure> {
-        match self.child.try_wait()? {
-            None => Ok(()),
-            Some(status) => Err(format!("{} ended: {status}", self.home.folder.display()).into()),
-        }
-    }
-
-    fn kill(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Device {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-fn spawn(program: &Path, home: &Home, address: &str, role: &str) -> Result<Child, Failure> {
-    let mut command = Command::new(program);
-    command.arg("--home").arg(&home.folder).args(["--via", address, "--role", role]);
-    Ok(command.stdin(Stdio::piped()).spawn()?)
 }

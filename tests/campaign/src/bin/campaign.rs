@@ -12,10 +12,10 @@ async fn main() -> Result<ExitCode, Failure> {
     let device = std::env::current_exe()?.with_file_name("campaign_device");
     let outcome = run(&arguments, &device).await?;
     eprintln!("{outcome}");
-    Ok(match outcome.problem(arguments.exactly_once) {
+    Ok(match outcome.problem() {
         None => ExitCode::SUCCESS,
         Some(problem) => {
-            eprintln!("{problem}");
+            eprintln!("{problem}\nThe devices' homes are left in {:?}", outcome.folder.keep());
             ExitCode::FAILURE
         }
     })
