@@ -130,22 +130,15 @@ impl Room {
         if standing == Standing::Ourselves && opened.counter < self.counter.next() {
             return Err(Refusal::Own);
         }
-        let hello_again =
-            opened.kind == kind::HELLO && opened.counter.saturating_add(1) < member.window.next();
         let standing = match member.window.look(opened.counter, signed.short()) {
             _ if standing == Standing::Ourselves => standing,
             Seen::No | Seen::Uncertain => standing,
             Seen::Other => Standing::Cloned,
             Seen::Yes | Seen::Old if opened.kind == kind::HELLO => return Ok(Standing::Returned),
-<<<<<<< HEAD
             // Whoever went back to its last start says the same hello again.
             Seen::Same if opened.kind == kind::HELLO && member.window.is_behind(opened.counter) => {
                 return Ok(Standing::Returned);
             }
-=======
-            // The first words after a rollback may be those of the time before, byte by byte.
-            Seen::Same if hello_again => return Ok(Standing::Returned),
->>>>>>> part-gateway
             Seen::Yes | Seen::Same if asks_for_receipt(opened.kind) => return Ok(Standing::Again),
             Seen::Yes | Seen::Same | Seen::Old => return Err(Refusal::Duplicate),
         };
