@@ -92,6 +92,7 @@ impl ActorFuture<TopicActor> for Turns {
             // Subscriptions end here, and links close.
             actor.bus = None;
             let shared = actor.alive.0.clone();
+            shared.ends(why.clone());
             let closed = async move {
                 let closed = join_all(closing.iter().map(CancellationToken::cancelled));
                 // Adapters that can't close in time are dropped by their carriers meanwhile.

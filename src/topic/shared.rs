@@ -1,6 +1,6 @@
 //! What a topic's actor and its handles both see. Not here: anything secret.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
@@ -23,6 +23,8 @@ pub(super) struct Shared {
     pub(super) fill: AtomicUsize,
     /// How many links are attached.
     pub(super) links: AtomicUsize,
+    /// Why the topic is about to stop, once its links are closed.
+    ending: OnceLock<TopicError>,
     /// What can't be sent now is kept.
     outbox: bool,
     /// The next message whose receipts are wanted.
@@ -61,6 +63,7 @@ impl Shared {
             max_body: AtomicUsize::new(usize::MAX),
             fill: AtomicUsize::new(usize::MAX),
             links: AtomicUsize::new(0),
+            ending: OnceLock::new(),
             outbox,
             ticket: AtomicU64::new(1),
         }
@@ -92,6 +95,12 @@ impl Shared {
             }
             true
         });
+    }
+
+    /// Nothing more is taken; the links are closing.
+    pub(super) fn ends(&self, why: TopicError) {
+        // The first reason stands.
+        let _ = self.ending.set(why);
     }
 
     /// The topic has stopped; the first reason stands.
@@ -138,7 +147,7 @@ impl Shared {
     pub(super) fn why_stopped(&self) -> TopicError {
         match &*self.status.borrow() {
             Status::Stopped(error) => error.clone(),
-            _ => TopicError::Stopped,
+            _ => self.ending.get().cloned().unwrap_or(TopicError::Stopped),
         }
     }
 }
