@@ -16,6 +16,7 @@ mod publish;
 mod receipts;
 mod receive;
 mod records;
+mod restore;
 mod roster;
 mod timers;
 mod unsent;
@@ -43,7 +44,8 @@ use crate::{Event, FrameLimit, Identity, ParticipantId, PublicKey, Record};
 
 pub(super) use admit::Admissions;
 pub(crate) use receive::Checked;
-pub(super) use records::{State, newcomer_records};
+pub(super) use records::newcomer_records;
+pub(super) use restore::State;
 
 use clock::Clock;
 use history::History;
