@@ -23,9 +23,6 @@ use crate::{Failure, TOPIC};
 /// So many messages wait for their receipts, before a sender says nothing more.
 const UNDER_WAY: usize = 1_000;
 
-/// A keeper that speaks has all keys changed after so many of its messages.
-const ROTATION: u64 = 100;
-
 /// What a device is told.
 #[derive(Clone, Debug, Parser)]
 pub struct Arguments {
@@ -41,6 +38,9 @@ pub struct Arguments {
     /// Messages a second of a sender.
     #[arg(long, default_value_t = 20)]
     pub rate: u32,
+    /// A keeper that speaks has all keys changed after so many of its messages.
+    #[arg(long)]
+    pub rotation: Option<u64>,
 }
 
 /// What a device does.
@@ -73,7 +73,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     device.topic.ready().await?;
     let saying = async {
         match arguments.role {
-            Role::Sender => device.say(arguments.rate).await,
+            Role::Sender => device.say(arguments.rate, arguments.rotation).await,
             _ => Ok(()),
         }
     };
@@ -120,7 +120,7 @@ impl Device {
         self.journal.lock().await.add(&entry)
     }
 
-    async fn say(&self, rate: u32) -> Result<(), Failure> {
+    async fn say(&self, rate: u32, rotation: Option<u64>) -> Result<(), Failure> {
         // What is in doubt is not said again: it may have gone out.
         let says = self.entries.iter().filter_map(|entry| match entry {
             Entry::Says(number) => Some(*number),
@@ -138,7 +138,9 @@ impl Device {
                     } else if under_way.len() < UNDER_WAY {
                         number += 1;
                         under_way.push(self.publish(number).await?);
-                        self.rotate(number).await?;
+                        if rotation.is_some_and(|every| number.is_multiple_of(every)) {
+                            self.rotate().await?;
+                        }
                     }
                 }
             }
@@ -157,10 +159,7 @@ impl Device {
         Ok(async move { receipts.all().await.map(|_| number) })
     }
 
-    async fn rotate(&self, number: u64) -> Result<(), Failure> {
-        if !number.is_multiple_of(ROTATION) {
-            return Ok(());
-        }
+    async fn rotate(&self) -> Result<(), Failure> {
         match self.topic.rotate().await {
             // It is no keeper.
             Err(TopicError::Command(CommandError::NotAllowed)) => Ok(()),

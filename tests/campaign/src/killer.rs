@@ -48,6 +48,9 @@ pub struct Arguments {
     /// Devices that only take it.
     #[arg(long, default_value_t = 2)]
     pub receivers: usize,
+    /// All keys change after so many messages of the keeper, the first sender.
+    #[arg(long)]
+    pub rotation: Option<u64>,
 }
 
 /// Where devices meet.
@@ -132,7 +135,7 @@ pub async fn run(arguments: &Arguments, program: &Path) -> Result<Outcome, Failu
     let (mut place, address) = Place::start(arguments.over, program)?;
     let devices = homes.iter().enumerate().map(|(number, home)| {
         let role = if number < arguments.senders { "sender" } else { "receiver" };
-        Device::start(program, &home.folder, &address, role)
+        Device::start(program, &home.folder, &address, role, arguments.rotation)
     });
     let mut devices = devices.collect::<Result<Vec<_>, _>>()?;
     let kills = kill(arguments, &mut devices, &mut place).await?;

@@ -14,7 +14,7 @@ use crate::killer::Over;
 /// A device's process, gone with this value.
 pub(crate) struct Device {
     program: PathBuf,
-    arguments: [String; 6],
+    arguments: Vec<String>,
     child: Child,
 }
 
@@ -24,9 +24,12 @@ impl Device {
         home: &Path,
         address: &str,
         role: &str,
+        rotation: Option<u64>,
     ) -> Result<Self, Failure> {
         let home = home.display().to_string();
-        let arguments = ["--home", &home, "--via", address, "--role", role].map(String::from);
+        let mut arguments =
+            ["--home", &home, "--via", address, "--role", role].map(String::from).to_vec();
+        arguments.extend(rotation.map(|every| format!("--rotation={every}")));
         let child = spawn(program, &arguments)?;
         Ok(Self { program: program.into(), arguments, child })
     }
@@ -78,7 +81,7 @@ impl Place {
             Over::Tcp => {
                 let at = format!("127.0.0.1:{}", free_port());
                 let listen = format!("tcp-listen://{at}");
-                let room = Device::start(program, Path::new("nowhere"), &listen, "room")?;
+                let room = Device::start(program, Path::new("nowhere"), &listen, "room", None)?;
                 Ok((Self::Room(room), format!("tcp://{at}")))
             }
             Over::Mqtt => {

@@ -6,7 +6,8 @@ use std::path::Path;
 use stringphone_campaign::killer::{Arguments, Over, run};
 
 async fn short(over: Over, seed: u64) {
-    let arguments = Arguments { kills: 16, minutes: 1, seed, over, senders: 2, receivers: 1 };
+    let (senders, receivers, rotation) = (2, 1, None);
+    let arguments = Arguments { kills: 20, minutes: 1, seed, over, senders, receivers, rotation };
     let program = Path::new(env!("CARGO_BIN_EXE_campaign_device"));
     let outcome = run(&arguments, program).await.unwrap();
     eprintln!("{outcome}");
