@@ -116,7 +116,9 @@ impl TopicHandle {
     ///
     /// [`TopicError::Command`] where there is no such message; otherwise why the topic has stopped.
     pub async fn give_up(&self, ticket: u64) -> Result<(), TopicError> {
-        self.command(Command::GiveUp(ticket)).await
+        self.command(Command::GiveUp(ticket)).await?;
+        // Whoever waits for the receipts learns it.
+        self.call(move |bus| bus.given_up(vec![ticket], &[])).await
     }
 
     /// A stream of payloads that are stored until they are [acknowledged](crate::Kept::ack), on a

@@ -1,7 +1,7 @@
 //! What a topic's actor and its handles both see. Not here: anything secret.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use stringphone_protocol::ParticipantId;

@@ -8,7 +8,7 @@ use super::wire::{Reader, Write};
 /// How far behind the highest counter taken another may arrive.
 pub(super) const SPAN: u64 = 2_048;
 /// Gaps farther behind than that, of counters that were not taken and still may be.
-const GAPS: usize = 64;
+const GAPS: usize = 512;
 /// Counters of which a short digest is remembered.
 const DIGESTS: u64 = 32;
 const OLDER: usize = 31;

@@ -244,7 +244,7 @@ impl Bus {
         }
     }
 
-    pub(super) fn given_up(&mut self, tickets: Vec<u64>, missing: &[ParticipantId]) {
+    pub(in crate::topic) fn given_up(&mut self, tickets: Vec<u64>, missing: &[ParticipantId]) {
         for ticket in tickets {
             let missing = missing.to_vec();
             self.done(ticket, Err(TopicError::Unconfirmed { missing }));

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Cx, Room};
 use crate::v2::body::kind;
+use crate::v2::crypto::Digest;
 use crate::v2::message::sender_hint;
 use crate::v2::wire::{Reader, Write};
 use crate::{Event, ParticipantId};
@@ -12,12 +13,12 @@ use crate::{Event, ParticipantId};
 const MARKS: u32 = 8;
 
 impl Room {
-    /// A mark for somebody whose counter went back.
-    pub(super) fn send_mark(&mut self, id: ParticipantId, cx: &mut Cx<'_>) {
+    /// A mark for somebody whose counter went back, in a generation that it can read.
+    pub(super) fn send_mark(&mut self, id: ParticipantId, generation: &Digest, cx: &mut Cx<'_>) {
         let Some(member) = self.members.get(&id) else { return };
         let mut body = Vec::with_capacity(17);
         body.put(&sender_hint(id)).u32(member.incarnation).u40(member.window.next());
-        self.send(kind::MARK, &body, &mut cx.out());
+        self.send_in(generation, kind::MARK, &body, &mut cx.out());
     }
 
     pub(super) fn take_mark(&mut self, body: &[u8], cx: &mut Cx<'_>) -> Option<()> {

@@ -38,6 +38,7 @@ use super::message::SenderHint;
 use super::settings::Settings;
 use super::standing::{Place, Role};
 use super::topic::TopicId;
+use super::window::Window;
 use crate::outbox::Outbox;
 use crate::roster::verifying_key;
 use crate::{Event, FrameLimit, Identity, ParticipantId, PublicKey, Record};
@@ -137,6 +138,8 @@ pub(super) struct Room {
 
     log: Log,
     members: Members,
+    /// What was taken of those who are out, at an incarnation.
+    former: BTreeMap<ParticipantId, (u32, Window)>,
     pending: BTreeMap<ParticipantId, Pending>,
     evictions: BTreeMap<ParticipantId, u32>,
     keepers: BTreeSet<(ParticipantId, u32)>,
@@ -214,6 +217,7 @@ impl Room {
             joined: false,
             log,
             members: Members::new(),
+            former: BTreeMap::new(),
             pending: BTreeMap::new(),
             evictions: BTreeMap::new(),
             keepers: BTreeSet::new(),

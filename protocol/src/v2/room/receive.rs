@@ -181,7 +181,7 @@ impl Room {
     fn hear_clone(&mut self, checked: &Checked, cx: &mut Cx<'_>) -> Result<(), Refusal> {
         cx.event(Event::Cloned(checked.sender));
         if self.marks.take(cx.now) {
-            self.send_mark(checked.sender, cx);
+            self.send_mark(checked.sender, &checked.generation, cx);
         }
         Err(Refusal::Cloned)
     }
@@ -306,7 +306,7 @@ impl Room {
             kind::ROSTER => self.take_operations(body, cx),
             kind::REKEY => return self.take_rekey(sender, &checked.generation, body, cx),
             kind::KEM_KEY => self.take_kem_key(sender, counter, body, cx),
-            kind::HELLO => self.take_hello(sender, counter, body, cx),
+            kind::HELLO => self.take_hello(sender, counter, &checked.generation, body, cx),
             kind::MARK => self.take_mark(body, cx),
             kind::RECEIPT => self.take_receipt(sender, body, cx),
             kind::TIME_QUESTION => self.take_time_question(body, cx),
@@ -404,7 +404,7 @@ impl Room {
         if verified != Some(true) {
             return Err(Refusal::Duplicate);
         }
-        self.send_mark(checked.sender, cx);
+        self.send_mark(checked.sender, &checked.generation, cx);
         Err(Refusal::Duplicate)
     }
 

@@ -114,9 +114,12 @@ pub(super) fn window(id: ParticipantId, incarnation: u32, window: &Window) -> Re
     Record::put(named(WINDOW, id), VERSION, &bytes)
 }
 
-/// Of somebody who is no member any more.
-pub(super) fn member_gone(id: ParticipantId) -> Vec<Record> {
-    vec![Record::delete(named(WINDOW, id)), Record::delete(named(MEMBER_KEM, id))]
+pub(super) fn window_gone(id: ParticipantId) -> Record {
+    Record::delete(named(WINDOW, id))
+}
+
+pub(super) fn member_kem_gone(id: ParticipantId) -> Record {
+    Record::delete(named(MEMBER_KEM, id))
 }
 
 pub(super) fn pending(id: ParticipantId, pending: &Pending) -> Record {
@@ -243,7 +246,8 @@ impl Room {
         let generations = self.epochs.iter().map(|each| generation_name(&each.id));
         let names: Vec<String> = operations.into_iter().chain(generations).collect();
         gone.extend(names.iter().map(String::as_str));
-        let members = self.members.keys().flat_map(|id| member_gone(*id));
+        let members = self.members.keys().flat_map(|id| [window_gone(*id), member_kem_gone(*id)]);
+        let members = members.chain(self.former.keys().map(|id| window_gone(*id)));
         let pending = self.pending.keys().map(|id| pending_gone(*id));
         let invitations = self.admissions.invitation_names().map(Record::delete);
         let named = gone.into_iter().map(Record::delete);

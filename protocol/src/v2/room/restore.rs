@@ -210,6 +210,8 @@ impl<'a> State<'a> {
             // Of an earlier life, it says nothing of this one.
             if let Some(member) = room.member_of(id, incarnation) {
                 member.window = window;
+            } else if !room.members.contains_key(&id) {
+                room.former.insert(id, (incarnation, window));
             }
         }
         for entry in self.all(MEMBER_KEM) {

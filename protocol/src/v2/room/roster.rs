@@ -15,7 +15,10 @@ use crate::v2::message::{SenderHint, sender_hint};
 use crate::v2::operation::{Action, NONE, Operation};
 use crate::v2::standing::{Role, Standing, evaluate};
 use crate::v2::wire::{Reader, Write};
-use crate::{CommandError, Event, ParticipantId, PublicKey};
+use crate::{CommandError, Event, ParticipantId, PublicKey, Record};
+
+/// Members that are out, whose windows are kept.
+const FORMER: usize = 256;
 
 /// Why somebody says hello.
 pub(super) mod reason {
@@ -196,17 +199,16 @@ impl Room {
         if !self.joined && !in_it {
             return;
         }
-        let mut gone = Vec::new();
-        self.members.retain(|id, member| {
+        let stays = |id: &ParticipantId, member: &Member| {
             let place = standing.members.get(id);
-            let stays = place.is_some_and(|place| place.incarnation == member.incarnation);
-            if !stays {
-                gone.push(*id);
-            }
-            stays
-        });
+            place.is_some_and(|place| place.incarnation == member.incarnation)
+        };
+        let gone = self.members.iter().filter(|(id, member)| !stays(id, member));
+        let gone: Vec<ParticipantId> = gone.map(|(id, _)| *id).collect();
         for id in &gone {
-            cx.store(records::member_gone(*id));
+            if let Some(member) = self.members.remove(id) {
+                cx.store(self.part_with(*id, &member));
+            }
             self.dirty.remove(id);
             self.excuse(*id, cx);
             self.leave_line(*id);
@@ -224,7 +226,13 @@ impl Room {
             match known {
                 Some(member) => (member.role, member.rank) = (place.role, place.rank),
                 None => {
-                    self.members.insert(*id, Box::new(Member::new(place)));
+                    let mut member = Member::new(place);
+                    if let Some((incarnation, window)) = self.former.remove(id)
+                        && incarnation == place.incarnation
+                    {
+                        member.window = window;
+                    }
+                    self.members.insert(*id, Box::new(member));
                     if *id != self.me {
                         cx.event(Event::Joined(place.key));
                     }
@@ -240,6 +248,21 @@ impl Room {
             self.become_member(cx);
         }
         self.choose(cx);
+    }
+
+    /// Somebody is out, perhaps not for good: an eviction may turn out void. What was taken of it is
+    /// not taken again.
+    fn part_with(&mut self, id: ParticipantId, member: &Member) -> Vec<Record> {
+        let (incarnation, window) = (member.incarnation, member.window.clone());
+        let mut changes = vec![records::member_kem_gone(id)];
+        changes.push(records::window(id, incarnation, &window));
+        self.former.insert(id, (incarnation, window));
+        if self.former.len() > FORMER
+            && let Some((forgotten, _)) = self.former.pop_first()
+        {
+            changes.push(records::window_gone(forgotten));
+        }
+        changes
     }
 
     /// Puts the operations into effect that we begin with: nothing of it is news.
@@ -311,6 +334,7 @@ impl Room {
         &mut self,
         sender: ParticipantId,
         counter: u64,
+        generation: &Digest,
         body: &[u8],
         cx: &mut Cx<'_>,
     ) -> Option<()> {
@@ -326,7 +350,7 @@ impl Room {
         let next = self.members.get(&sender).map_or(0, |member| member.window.next());
         if reason == reason::STARTED && next > counter.saturating_add(1) && self.marks.take(cx.now)
         {
-            self.send_mark(sender, cx);
+            self.send_mark(sender, generation, cx);
         }
         self.went_on(sender, since);
         if reason == reason::STARTED || reason == reason::CAUGHT_UP {
