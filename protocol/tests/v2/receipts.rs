@@ -249,3 +249,18 @@ fn receipts_of_named_members_are_enough() {
     let refused = house.command(0, Command::PublishWith(b"x", options));
     assert_eq!(refused, Err(CommandError::Unknown(by[0])), "nobody waits for a stranger");
 }
+
+#[test]
+fn a_member_whose_kem_key_is_not_known_gets_the_same_bytes_however_late() {
+    let mut house = House::of(255, 2);
+    house.spoil(0, |store| store.retain(|name, _| !name.starts_with("member-kem/")));
+    house.settle();
+    house.spoil(0, |store| store.retain(|name, _| !name.starts_with("member-kem/")));
+    house.devices[1].asleep = true;
+    confirmed(&mut house, 0, 1);
+    house.run(30_000);
+    house.devices[1].asleep = false;
+    house.run(120_000);
+    assert_eq!(house.heard(1, 0), [b"confirm me"]);
+    assert_eq!(who(&house, 0, 1), [Some(house.id(1))]);
+}

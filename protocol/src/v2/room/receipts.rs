@@ -25,7 +25,7 @@ const FIRST_RESEND: u64 = 2_000;
 const LAST_RESEND: u64 = 300_000;
 /// Frames that are sent again at once.
 const BURST: usize = 16;
-/// How often the same bytes are sent again, before each is sealed to those who lack it.
+/// How often the same bytes are sent again, before they take turns with parcels.
 const SAME_BYTES: u32 = 3;
 /// Members that one frame is sealed to at once.
 const PARCELS: usize = 8;
@@ -258,7 +258,9 @@ impl Room {
             *again = cx.after(wait);
         }
         let kept = awaited.kept.clone();
-        let same = self.same_frame(&kept).filter(|_| tries < SAME_BYTES);
+        // A member whose KEM key is not known can get no parcel.
+        let same_turn = tries < SAME_BYTES || tries.is_multiple_of(2);
+        let same = self.same_frame(&kept).filter(|_| same_turn);
         let Some(awaited) = self.receipts.awaited.get(&counter) else { return };
         if let Some(frame) = same {
             cx.outbox.send(frame);
