@@ -264,3 +264,56 @@ fn a_member_whose_kem_key_is_not_known_gets_the_same_bytes_however_late() {
     assert_eq!(house.heard(1, 0), [b"confirm me"]);
     assert_eq!(who(&house, 0, 1), [Some(house.id(1))]);
 }
+
+#[test]
+fn a_member_can_not_have_others_confirm_what_they_did_not_deliver() {
+    let mut house = House::of(239, 3);
+    let options =
+        PublishOptions { expires_in_ms: Some(1_000), ticket: Some(1), ..PublishOptions::default() };
+    house.devices[2].asleep = true;
+    house.command(0, Command::PublishWith(b"x", options)).unwrap();
+    house.now += 2_000;
+    house.deliver_all();
+    assert!(house.told(1, &Event::Expired(house.id(0))));
+    house.reboot(1);
+    house.settle();
+    // In another's name, of the same number, and as if it did not expire.
+    let eve = Forge::of(&house.devices[2]);
+    let counter = house.recorded.iter().rev().find_map(|(from, frame)| {
+        (*from == 0).then(|| eve.epoch.open(frame)).flatten().filter(|said| said.kind == 0x06)
+    });
+    let said = crate::forge::Said {
+        sender: house.id(0),
+        key: house.devices[0].identity.public_key(),
+        incarnation: 0,
+        counter: counter.expect("the message").counter,
+        kind: 0x04,
+        body: b"y".to_vec(),
+    };
+    let frame = eve.seal(&said, &eve.epoch);
+    house.deliver(1, &frame);
+    house.run(1_000);
+    assert!(who(&house, 0, 1).is_empty());
+}
+
+#[test]
+fn hellos_do_not_make_a_sender_send_without_end() {
+    let mut house = House::of(238, 2);
+    house.devices[0].settings.outbox = Some(OutboxLimits::default());
+    house.reboot(0);
+    house.settle();
+    house.mute.insert(1);
+    house.lost = |from, frame| from == 0 && frame.len() > 100;
+    for ticket in 0..100 {
+        confirmed(&mut house, 0, ticket);
+    }
+    house.mute.clear();
+    house.lost = |from, frame| from == 1 && frame.len() < 125 && frame.len() != 97;
+    let frames = house.sent_by(0, |house| {
+        for _ in 0..50 {
+            house.reboot(1);
+            house.run(1_000);
+        }
+    });
+    assert!(frames.len() < 3_000, "{} frames", frames.len());
+}

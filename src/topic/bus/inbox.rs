@@ -101,7 +101,11 @@ impl Bus {
         while acks.len() < ACKS
             && let Poll::Ready(Some(ack)) = inbox.acks.poll_recv(cx)
         {
-            inbox.out.remove(&(ack.from, ack.id));
+            let name = (ack.from, ack.id);
+            if inbox.out.remove(&name).is_none() {
+                // It was about to be handed to another reader.
+                inbox.waiting.retain(|kept| (kept.from, kept.id) != name);
+            }
             acks.push(ack);
         }
         if acks.is_empty() {

@@ -17,6 +17,8 @@ use crate::{ParticipantId, Record};
 const ANSWER: usize = 64;
 /// Questions without an answer, before no more are asked.
 const QUESTIONS: u32 = 4;
+/// Answers that are asked for more after: all that a history may hold, and some get lost.
+const ROUNDS: u32 = 64;
 /// Before a question is asked again; twice as long each further time.
 const PATIENCE: u64 = 3_000;
 /// Questions that wait for our answer.
@@ -44,6 +46,8 @@ pub(super) struct History {
     /// Our own next question, and how many had no answer.
     ask_at: Option<u64>,
     asked: u32,
+    /// Answers that were announced since we came back.
+    rounds: u32,
     /// Nobody answered, perhaps because nobody could read us.
     unheard: bool,
 }
@@ -200,6 +204,7 @@ impl Room {
             let soon = cx.jitter(500).saturating_add(500);
             self.history.ask_at = Some(cx.after(soon));
             self.history.asked = 0;
+            self.history.rounds = 0;
             self.history.unheard = true;
         }
     }
@@ -261,9 +266,13 @@ impl Room {
         if asker == sender_hint(self.me) {
             if self.history.ask_at.is_some() || self.history.asked > 0 {
                 // There may be more, or some of it gets lost.
-                self.history.asked = 0;
                 self.history.unheard = false;
-                self.history.ask_at = Some(cx.after(PATIENCE));
+                // Somebody may announce what never comes, or what we have no room for.
+                if self.history.rounds < ROUNDS {
+                    self.history.rounds = self.history.rounds.saturating_add(1);
+                    self.history.asked = 0;
+                    self.history.ask_at = Some(cx.after(PATIENCE));
+                }
             }
             return Some(());
         }
@@ -333,7 +342,11 @@ impl Room {
             let Original { sender, counter, .. } = kept.original;
             let gaps = gaps.get(&sender_hint(sender));
             let mut gaps = gaps.into_iter().flatten();
-            sender != asker && gaps.any(|(first, end)| (*first..*end).contains(&counter))
+            let lives = self
+                .members
+                .get(&sender)
+                .is_some_and(|member| member.incarnation == kept.original.incarnation);
+            lives && sender != asker && gaps.any(|(first, end)| (*first..*end).contains(&counter))
         };
         let kept = self.history.kept.iter();
         kept.filter(|(_, (kept, _))| lacks(kept)).map(|(number, _)| *number).collect()

@@ -108,6 +108,7 @@ impl Room {
         id: FrameId,
         kept: &[u8],
         acknowledged: &[u8],
+        wall: Option<u64>,
     ) -> Option<()> {
         let (kind, body) = kept.split_first()?;
         let mut places = BTreeSet::new();
@@ -118,6 +119,19 @@ impl Room {
         let messages = Messages::parse(*kind, body)?;
         let bodies: Vec<&[u8]> = messages.bodies.iter().collect();
         let (from, incarnation, counter) = id;
+        match (messages.expiry, wall) {
+            (Some(expiry), Some(now)) if now > expiry => {
+                self.due_records.extend(records::inbox_gone(&id));
+                self.deliveries.push(Event::Expired(from));
+                return Some(());
+            }
+            (Some(_), None) => {
+                // After the next start, perhaps.
+                self.deliveries.push(Event::Unverifiable(from));
+                return Some(());
+            }
+            _ => {}
+        }
         for (place, body) in (0..).zip(&bodies).filter(|(place, _)| !places.contains(place)) {
             let id = Some(MessageId { incarnation, counter, place });
             let body = body.to_vec();

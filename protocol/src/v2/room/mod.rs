@@ -181,6 +181,8 @@ pub(super) struct Room {
     connected: bool,
     /// Receipts that are given again: whoever replays a frame asks for one.
     again: Bucket,
+    /// Members that are sent their backlog because they are back.
+    returns: Bucket,
     clock: Clock,
     /// Verified frames that should not exist, before they are an alarm.
     insiders: Bucket,
@@ -248,6 +250,7 @@ impl Room {
             history: History::default(),
             connected: true,
             again: Bucket::new(64, 50),
+            returns: Bucket::new(8, 10_000),
             clock: Clock::default(),
             insiders: Bucket::new(16, 1_000),
             alarmed_until: 0,

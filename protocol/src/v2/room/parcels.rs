@@ -60,7 +60,9 @@ impl Room {
         match seen {
             Seen::No | Seen::Uncertain => {}
             Seen::Same | Seen::Yes => {
-                self.confirm_again(sender, counter, original.kind, &original.body, cx);
+                if self.again.take(cx.now) {
+                    self.confirm_again(sender, counter, original.kind, &original.body);
+                }
                 return Err(Refusal::Duplicate);
             }
             Seen::Other => return Err(Refusal::Cloned),

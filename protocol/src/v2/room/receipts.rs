@@ -23,6 +23,8 @@ const PATIENCE: u64 = 600_000;
 /// Before a frame is sent again for the first time; twice as long each further time.
 const FIRST_RESEND: u64 = 2_000;
 const LAST_RESEND: u64 = 300_000;
+/// Between two bursts of them.
+const PAUSE: u64 = 100;
 /// Frames that are sent again at once.
 const BURST: usize = 16;
 /// How often the same bytes are sent again, before they take turns with parcels.
@@ -127,7 +129,8 @@ impl Room {
             self.give_up(oldest, |event| out.outbox.event(event));
         }
         let missing = self.waited_for(by);
-        let record = records::sent(&kept, &tickets, &missing);
+        let lives = missing.iter().filter_map(|id| Some((*id, self.members.get(id)?.incarnation)));
+        let record = records::sent(&kept, &tickets, &lives.collect::<Vec<_>>());
         self.receipts.insert(kept, tickets, missing);
         record
     }
@@ -215,6 +218,9 @@ impl Room {
 impl Room {
     /// Somebody who was away is back: what it lacks goes soon.
     pub(super) fn is_back(&mut self, id: ParticipantId, without_keys: bool, cx: &mut Cx<'_>) {
+        if !self.returns.take(cx.now) {
+            return;
+        }
         let soon = cx.after(200);
         for awaited in self.receipts.awaited.values_mut() {
             if awaited.missing.contains(&id)
@@ -228,14 +234,18 @@ impl Room {
 
     pub(super) fn receipt_timers(&mut self, cx: &mut Cx<'_>) {
         let age = cx.settings.outbox.map_or(PATIENCE, |outbox| outbox.age_ms);
-        let (until, first) = (cx.after(age), cx.after(FIRST_RESEND));
+        let (until, first, pause) = (cx.after(age), cx.after(FIRST_RESEND), cx.after(PAUSE));
         let (mut over, mut again) = (Vec::new(), Vec::new());
         for (counter, awaited) in &mut self.receipts.awaited {
             let (until, next) = *awaited.times.get_or_insert((until, first));
             if until <= cx.now {
                 over.push(*counter);
-            } else if next <= cx.now && self.connected && again.len() < BURST {
-                again.push(*counter);
+            } else if next <= cx.now && self.connected {
+                if again.len() < BURST {
+                    again.push(*counter);
+                } else {
+                    awaited.times = Some((until, pause));
+                }
             }
         }
         for counter in over {

@@ -157,8 +157,11 @@ impl Room {
             Standing::Returned => self.mark(&checked, cx),
             Standing::Pending => self.welcome(checked, cx),
             Standing::Again => {
-                let Opened { counter, kind, .. } = checked.opened;
-                self.confirm_again(checked.sender, counter, kind, checked.opened.body(), cx);
+                // A member could make one in another's name, to have us say what is not so.
+                if self.again.take(cx.now) && self.is_true(&checked) {
+                    let Opened { counter, kind, .. } = checked.opened;
+                    self.confirm_again(checked.sender, counter, kind, checked.opened.body());
+                }
                 Err(Refusal::Duplicate)
             }
             Standing::Member => self.hear(checked, cx),
@@ -241,15 +244,13 @@ impl Room {
         Ok(before)
     }
 
-    /// Says again that we have a frame: the receipt was lost. Whoever can replay a frame can ask
-    /// for that, so it is rare.
+    /// Says again that we have a frame of somebody's: the receipt was lost.
     pub(super) fn confirm_again(
         &mut self,
         from: ParticipantId,
         counter: u64,
         kind: u8,
         body: &[u8],
-        cx: &mut Cx<'_>,
     ) {
         let certain =
             self.members.get(&from).is_some_and(|member| member.window.is_certain(counter));
@@ -257,7 +258,7 @@ impl Room {
         // What was late when it came was taken as well, and not delivered.
         let expires = Messages::parse(kind, body).is_none_or(|messages| messages.expiry.is_some());
         let late = expires && !self.punctual.contains(&(hint, counter));
-        if certain && !late && asks_for_receipt(kind) && self.again.take(cx.now) {
+        if certain && !late && asks_for_receipt(kind) {
             self.due_receipts.push((hint, counter));
         }
     }
@@ -391,21 +392,23 @@ impl Room {
         if !self.marks.take(cx.now) {
             return Err(Refusal::Duplicate);
         }
-        let verified =
-            self.epochs.iter().find(|generation| generation.id == checked.generation).and_then(
-                |generation| {
-                    let member = self.members.get(&checked.sender)?;
-                    let (keys, key) = (generation.keys(checked.step)?, member.verifying_key()?);
-                    let opened = &checked.opened;
-                    let signed = opened.signed_by(&self.topic, keys, &key, checked.incarnation);
-                    Some(opened.verifies(&signed, &key))
-                },
-            );
-        if verified != Some(true) {
+        if !self.is_true(checked) {
             return Err(Refusal::Duplicate);
         }
         self.send_mark(checked.sender, &checked.generation, cx);
         Err(Refusal::Duplicate)
+    }
+
+    /// Whether a frame whose signature was not checked yet was made by whom it names.
+    fn is_true(&self, checked: &Checked) -> bool {
+        let verified = || {
+            let keys = self.epochs.keys(&checked.generation, checked.step)?;
+            let key = self.members.get(&checked.sender)?.verifying_key()?;
+            let opened = &checked.opened;
+            let signed = opened.signed_by(&self.topic, keys, &key, checked.incarnation);
+            Some(opened.verifies(&signed, &key))
+        };
+        verified() == Some(true)
     }
 
     /// A pending newcomer's first words: it has the secret, so it is admitted.

@@ -1,7 +1,6 @@
 //! What of a V2 session outlives the process, as records. Not here: when they are written, and
 //! reading them, which is [`restore`](super::restore).
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -141,15 +140,15 @@ pub(super) fn unsent_gone(number: u64) -> Record {
     Record::delete(numbered(UNSENT, number))
 }
 
-pub(super) fn sent(kept: &Kept, tickets: &[u64], missing: &BTreeSet<ParticipantId>) -> Record {
+pub(super) fn sent(kept: &Kept, tickets: &[u64], missing: &[(ParticipantId, u32)]) -> Record {
     let mut bytes = Zeroizing::new(Vec::with_capacity(512));
     bytes.u32(u32::try_from(tickets.len()).unwrap_or(u32::MAX));
     for ticket in tickets {
         bytes.u64(*ticket);
     }
     bytes.u32(u32::try_from(missing.len()).unwrap_or(u32::MAX));
-    for id in missing {
-        bytes.put(id.as_bytes());
+    for (id, incarnation) in missing {
+        bytes.put(id.as_bytes()).u32(*incarnation);
     }
     kept.write(&mut bytes);
     Record::put(numbered(SENT, kept.original.counter), VERSION, &bytes)

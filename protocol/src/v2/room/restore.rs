@@ -157,7 +157,7 @@ impl<'a> State<'a> {
             let acknowledged = self.0.get(format!("{ACKNOWLEDGED}{name}").as_str());
             let places = acknowledged.and_then(|record| record.value.as_ref());
             let places = places.map_or(&[] as &[u8], |places| places.as_slice());
-            room.restore_inbox(read_frame_name(name)?, bytes, places)
+            room.restore_inbox(read_frame_name(name)?, bytes, places, cx.wall)
         })?;
         self.each(HISTORY, |name, bytes| {
             let number = u64::from_str_radix(name, 16).ok()?;
@@ -237,10 +237,12 @@ fn read_sent(bytes: &[u8], room: &mut Room) -> Option<()> {
     }
     let mut missing = BTreeSet::new();
     for _ in 0..reader.u32()? {
-        missing.insert(ParticipantId::from_bytes(reader.array()?));
+        let (id, incarnation) = (ParticipantId::from_bytes(reader.array()?), reader.u32()?);
+        // Who was evicted is not waited for, nor told in another life.
+        if room.members.get(&id).is_some_and(|member| member.incarnation == incarnation) {
+            missing.insert(id);
+        }
     }
-    // Who was evicted is not waited for.
-    missing.retain(|id| room.members.contains_key(id));
     let kept = Kept::read(reader)?;
     if missing.is_empty() {
         room.due_records.push(sent_gone(kept.original.counter));

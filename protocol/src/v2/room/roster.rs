@@ -207,7 +207,9 @@ impl Room {
         let gone: Vec<ParticipantId> = gone.map(|(id, _)| *id).collect();
         for id in &gone {
             if let Some(member) = self.members.remove(id) {
-                cx.store(self.part_with(*id, &member));
+                // Together with what its window says was kept.
+                let parted = self.part_with(*id, &member);
+                self.due_records.extend(parted);
             }
             self.dirty.remove(id);
             self.excuse(*id, cx);
